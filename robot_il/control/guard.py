@@ -1,0 +1,249 @@
+"""From one STATE to one pair of wheel torques: checks, the controller in charge, limits, yaw hold.
+
+``Guard.decide`` is a function of the STATEs and loop inputs it has been given so far and of nothing else: no clock, no
+I/O. That is what makes a recorded run recomputable bit for bit.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from robot_il.control.controllers import Controller
+from robot_il.control.device import State
+from robot_il.control.supervisor import Reason, Supervisor, SupervisorEvent, SupervisorState
+from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, LIMITS, STATE_SIGNALS, TORQUE_LIMIT_NM, Mode
+
+_S, _E = SupervisorState, SupervisorEvent
+_NONE, _CONTROLLER, _FALLBACK = 0, 1, 2
+
+
+class LoopInput(enum.IntFlag):
+    """What only the loop can know, told to the guard with a STATE; bits of the ``inputs`` signal."""
+
+    ARM_REQUESTED = 1 << 0
+    ARM_REFUSED = 1 << 1
+    OBSERVATION_STALE = 1 << 2
+    OBSERVATION_LOST = 1 << 3
+    CONTROLLER_SLOW = 1 << 4
+    STOP_REQUESTED = 1 << 5
+
+
+NO_INPUT = LoopInput(0)
+
+
+@dataclass(frozen=True)
+class GuardLimits:
+    """The host's limits, inside those of the MCU.
+
+    Attributes:
+        torque_nm: largest total torque.
+        torque_slew_nm_s: fastest change of the total torque; also what makes a hand-over bumpless.
+        tilt_rad: beyond this lean nothing on the host can help.
+        switch_tilt_rad: the fallback takes over when the lean, predicted ``lookahead_s`` ahead, exceeds this; infinite
+            where a policy is to be judged alone.
+        lookahead_s: how far ahead the lean is predicted from its rate.
+        regain_s: how long the predicted lean must stay under half of ``switch_tilt_rad`` before the controller gets the
+            robot back.
+        max_regains: how often it gets it back; after that the fallback keeps it.
+        settle_s: longest time the fallback takes to come to rest before a safe stop.
+    """
+
+    torque_nm: float = TORQUE_LIMIT_NM
+    torque_slew_nm_s: float = 800.0
+    tilt_rad: float = 0.6
+    switch_tilt_rad: float = 0.2
+    lookahead_s: float = 0.1
+    regain_s: float = 1.0
+    max_regains: int = 3
+    settle_s: float = 2.0
+
+
+class Decision(NamedTuple):
+    """What the guard makes of one STATE.
+
+    Attributes:
+        drive: whether a COMMAND answers this STATE.
+        request: ``arm``, ``disarm`` or None: what else to send.
+        intent: operator's torque in N m, NaN without one.
+        controller_torque: total torque in N m asked for by whoever is in charge.
+        limited_torque: total torque in N m after the limits.
+        left: left wheel torque in N m.
+        right: right wheel torque in N m.
+        source: 0 none, 1 controller, 2 fallback.
+    """
+
+    drive: bool
+    request: str | None
+    intent: float
+    controller_torque: float
+    limited_torque: float
+    left: float
+    right: float
+    source: int
+
+
+def implausible_signal(state: State) -> str | None:
+    """Name of the first signal that is not finite or outside its range in the spec; None where all are right."""
+    for signal, value in zip(STATE_SIGNALS, state, strict=True):
+        if signal.low is not None and signal.high is not None and not signal.low <= value <= signal.high:
+            return signal.name
+    return None
+
+
+class Guard:
+    """Joins a controller, a fallback and the supervisor.
+
+    Args:
+        controller: who drives while all is well.
+        fallback: who catches the robot when it is not; also brings it to rest before a safe stop.
+        limits: the host's limits.
+        yaw_gain_nm_rad: heading hold, torque difference per rad of heading error.
+        yaw_damping_nm_s_rad: heading hold, torque difference per rad/s.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        fallback: Controller,
+        limits: GuardLimits | None = None,
+        yaw_gain_nm_rad: float = 1.0,
+        yaw_damping_nm_s_rad: float = 0.2,
+    ) -> None:
+        self.supervisor = Supervisor()
+        self.controller = controller
+        self.fallback = fallback
+        self.limits = limits or GuardLimits()
+        self.failure = ""
+        """What the controller did wrong, for the log."""
+        self._yaw_gain = yaw_gain_nm_rad
+        self._yaw_damping = yaw_damping_nm_s_rad
+        self._start()
+
+    def _start(self) -> None:
+        self.controller.reset()
+        self.fallback.reset()
+        self._last_torque = 0.0
+        self._yaw_reference: float | None = None
+        self._calm_ticks = 0
+        self._settle_ticks = 0
+        self._regains = 0
+        self._returnable = False
+
+    def decide(self, state: State, inputs: LoopInput = NO_INPUT) -> Decision:
+        """Judges one STATE and says what to send in answer.
+
+        Args:
+            state: the newest STATE.
+            inputs: what the loop noticed since the last one.
+
+        Returns:
+            torques that are finite and within the limits, whatever the controller did.
+        """
+        self._take_inputs(inputs)
+        self._check(state)
+        current = self.supervisor.state
+        if current is _S.RUNNING:
+            torque = self._ask_controller(state)
+            if torque is not None:
+                return self._drive(state, torque, _CONTROLLER)
+            current = self.supervisor.state
+        if current is _S.FALLBACK:
+            return self._drive(state, self.fallback.torque(state), _FALLBACK)
+        if current is _S.SAFE_STOP:
+            self._last_torque = 0.0
+            return Decision(state.mode == Mode.ARMED, "disarm", math.nan, 0.0, 0.0, 0.0, 0.0, _NONE)
+        request = "arm" if current is _S.ARMING else None
+        return Decision(False, request, math.nan, 0.0, 0.0, 0.0, 0.0, _NONE)
+
+    def _take_inputs(self, inputs: LoopInput) -> None:
+        if not inputs:
+            return
+        for bit in LoopInput:
+            if inputs & bit and bit.name is not None:
+                self.handle(SupervisorEvent[bit.name])
+
+    def handle(self, event: SupervisorEvent) -> None:
+        """Applies one event, and the bookkeeping that goes with a change of hands."""
+        if not self.supervisor.handle(event):
+            return
+        if event is _E.ARM_REQUESTED:
+            self._start()
+        if event is _E.REGION_REGAINED:
+            self._regains += 1
+        elif self.supervisor.state is _S.FALLBACK:
+            self._calm_ticks = self._settle_ticks = 0
+            self._returnable = event in (_E.REGION_LEFT, _E.OBSERVATION_STALE)
+            self._returnable &= self._regains < self.limits.max_regains
+
+    def _check(self, state: State) -> None:
+        """Turns what the STATE shows into events."""
+        if state.mode == Mode.ARMED:
+            self.handle(_E.MCU_ARMED)
+        elif self.supervisor.state is not _S.ARMING:
+            disarming = self.supervisor.state is _S.SAFE_STOP and state.mode == Mode.DISARMED
+            self.handle(_E.MCU_DISARMED if disarming else _E.MCU_STOPPED)
+        if self.supervisor.state not in (_S.ARMING, _S.RUNNING, _S.FALLBACK):
+            return
+        if implausible_signal(state) is not None:
+            self.handle(_E.OBSERVATION_INVALID)
+        elif abs(state.pitch) > self.limits.tilt_rad:
+            self.handle(_E.TILT_EXCEEDED)
+        else:
+            self._watch_region(state)
+
+    def _watch_region(self, state: State) -> None:
+        lean = abs(state.pitch + self.limits.lookahead_s * state.pitch_rate)
+        if self.supervisor.state is _S.RUNNING:
+            if max(lean, abs(state.pitch)) > self.limits.switch_tilt_rad:
+                self.handle(_E.REGION_LEFT)
+        elif self.supervisor.state is _S.FALLBACK:
+            self._calm_ticks = self._calm_ticks + 1 if lean < 0.5 * self.limits.switch_tilt_rad else 0
+            if self._returnable and self._calm_ticks >= self.limits.regain_s * CONTROL_RATE_HZ:
+                self.handle(_E.REGION_REGAINED)
+            elif self.stopping:
+                self._settle(state)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the fallback is bringing the robot to rest for good."""
+        return bool(self.supervisor.reasons & Reason.STOP_REQUESTED)
+
+    def _settle(self, state: State) -> None:
+        self._settle_ticks += 1
+        at_rest = abs(state.velocity) < 0.05 and abs(state.pitch) < 0.05 and abs(state.pitch_rate) < 0.2
+        if at_rest or self._settle_ticks > self.limits.settle_s * CONTROL_RATE_HZ:
+            self.handle(_E.SETTLED)
+
+    def _ask_controller(self, state: State) -> float | None:
+        """The controller's torque in N m; None, and the fallback in charge, where it failed."""
+        try:
+            torque = float(self.controller.torque(state))
+            self.failure = "" if math.isfinite(torque) else f"the controller's torque is {torque}"
+        except Exception as error:  # whatever a controller raises, the robot must be caught
+            self.failure = f"the controller raised {type(error).__name__}: {error}"
+        if not self.failure:
+            return torque
+        self.handle(_E.CONTROLLER_FAILED)
+        return None
+
+    def _drive(self, state: State, torque: float, source: int) -> Decision:
+        step = self.limits.torque_slew_nm_s * CONTROL_PERIOD_S
+        limit = self.limits.torque_nm
+        limited = min(max(torque, self._last_torque - step, -limit), self._last_torque + step, limit)
+        self._last_torque = limited
+        left, right = self._split(state, limited)
+        intent = self.controller.intent if source == _CONTROLLER else math.nan
+        return Decision(True, None, intent, torque, limited, left, right, source)
+
+    def _split(self, state: State, total: float) -> tuple[float, float]:
+        """Half to each wheel, and a small difference that holds the heading; positive yaw turns left."""
+        if self._yaw_reference is None:
+            self._yaw_reference = state.yaw
+        turn = self._yaw_gain * (self._yaw_reference - state.yaw) - self._yaw_damping * state.yaw_rate
+        bound = LIMITS.wheel_torque_nm
+        room = bound - abs(0.5 * total)
+        turn = min(max(turn, -room), room)
+        return 0.5 * total - turn, 0.5 * total + turn

@@ -1,0 +1,300 @@
+"""The one control loop, for the LQR, the operator and a policy, on the robot and on its twin.
+
+Ticks are driven by arriving STATEs: read, decide, write, then publish the tick. The host's absolute grid only notices
+what did not arrive in time. Nothing here knows whether the device or the clock is real.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Protocol
+
+from robot_il.control.clock import PERIOD_NS, ArrivalGrid, Clock
+from robot_il.control.device import Device, State
+from robot_il.control.guard import NO_INPUT, Decision, Guard, LoopInput
+from robot_il.control.supervisor import SupervisorEvent, SupervisorState
+from robot_il.errors import LinkError
+from robot_il.spec import CONTROL_RATE_HZ, HOST_SIGNALS, STATE_SIGNALS, TICK_SIGNALS, Event, Fault, Reject
+
+STALE_PERIODS = 3
+LOST_PERIODS = 10
+SLOW_BUDGET = 10
+"""Controller deadlines missed within ``SLOW_WINDOW`` ticks before the fallback takes over."""
+SLOW_WINDOW = CONTROL_RATE_HZ
+ARM_PATIENCE_TICKS = CONTROL_RATE_HZ
+REQUEST_PERIOD_TICKS = CONTROL_RATE_HZ // 20
+SILENCE_LIMIT_NS = 1_000_000_000
+STOP_PATIENCE_TICKS = CONTROL_RATE_HZ
+"""Ticks given to the MCU to confirm a DISARM."""
+
+_CHAIN = [signal.name for signal in (*STATE_SIGNALS, *HOST_SIGNALS)]
+_in_tick_order = itemgetter(*(_CHAIN.index(signal.name) for signal in TICK_SIGNALS))
+_CODES = {"u8": "Q", "i8": "q", "u4": "I", "f4": "f", "u2": "H", "u1": "B"}
+_ROW = struct.Struct("<" + "".join(_CODES[signal.dtype] for signal in TICK_SIGNALS))
+
+
+class Sink(Protocol):
+    """Where ticks and events go: the recorder, or nowhere."""
+
+    def tick(self, row: bytes) -> None:
+        """Takes one packed row of ``spec.TICK_DTYPE``; must not block."""
+
+    def event(self, name: str, **detail: object) -> None:
+        """Takes one named event with its details."""
+
+
+class NullSink:
+    """Keeps nothing."""
+
+    def tick(self, row: bytes) -> None:
+        """Drops the row."""
+
+    def event(self, name: str, **detail: object) -> None:
+        """Drops the event."""
+
+
+@dataclass
+class LoopReport:
+    """What one run of the loop was like.
+
+    Attributes:
+        outcome: state of the supervisor at the end.
+        driven: ticks answered by the controller or the fallback.
+        fallback: those of them answered by the fallback.
+        skipped: grid periods without a STATE.
+        misses: ticks on which the answer took longer than half a period.
+        lateness_us: arrival of each STATE against the grid, in us.
+        latency_us: from STATE complete to COMMAND written, of each answered tick, in us.
+        reasons: names of the supervisor's reasons, in words.
+    """
+
+    outcome: SupervisorState = SupervisorState.DISARMED
+    driven: int = 0
+    fallback: int = 0
+    skipped: int = 0
+    misses: int = 0
+    lateness_us: array[float] = field(default_factory=lambda: array("d"))
+    latency_us: array[float] = field(default_factory=lambda: array("d"))
+    reasons: list[str] = field(default_factory=list)
+
+
+class ControlLoop:
+    """Runs a guard against a device.
+
+    Args:
+        device: an opened device.
+        clock: the clock that the device's deadlines are on.
+        guard: decides what to answer.
+        sink: takes the ticks and events.
+        on_tick: called after each published tick with the state and the decision; for a live display, must be quick.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        clock: Clock,
+        guard: Guard,
+        sink: Sink | None = None,
+        on_tick: Callable[[State, Decision], None] | None = None,
+    ) -> None:
+        self.guard = guard
+        self.report = LoopReport()
+        self._device = device
+        self._clock = clock
+        self._sink = sink or NullSink()
+        self._on_tick = on_tick
+        self._grid = ArrivalGrid()
+        self._inputs = NO_INPUT
+        self._slow: list[int] = []
+        self._last_receive_ns = clock.now_ns()
+        self._announced = NO_INPUT
+        self._last_request_tick = -REQUEST_PERIOD_TICKS
+        self._stop = False
+
+    def request_stop(self) -> None:
+        """Asks for a safe stop: the fallback brings the robot to rest, then the MCU is disarmed.
+
+        Safe to call from a signal handler.
+        """
+        self._stop = True
+
+    def observe(self, ticks: int) -> list[State]:
+        """Logs STATEs without answering them; what the arming checklist looks at.
+
+        Returns:
+            the STATEs read, fewer than ``ticks`` where the link stayed silent for longer than 1 s.
+
+        Raises:
+            LinkError: the link is gone.
+        """
+        states: list[State] = []
+        while len(states) < ticks:
+            state = self._read()
+            if state is not None:
+                states.append(state)
+                self._tick(state)
+            elif self._silence_ns() > SILENCE_LIMIT_NS:
+                break
+        return states
+
+    def run(self, ticks: int) -> LoopReport:
+        """Arms, lets the guard drive for ``ticks`` driven ticks, then comes to a safe stop.
+
+        Returns:
+            the report; its outcome is DISARMED after a clean run and FAULT where the MCU stopped or the link went away.
+        """
+        self._inputs |= LoopInput.ARM_REQUESTED
+        try:
+            self._run(ticks)
+        except LinkError as error:
+            self.guard.handle(SupervisorEvent.LINK_LOST)
+            self._sink.event("link_lost", message=str(error))
+        return self._finish()
+
+    def _run(self, ticks: int) -> None:
+        waited = 0
+        while True:
+            state = self._read()
+            if state is None:
+                if self._silence_ns() > SILENCE_LIMIT_NS:
+                    raise LinkError("a STATE every 5 ms", "none for 1 s", "check power and cable of the robot")
+                continue
+            before = self.guard.supervisor.state
+            if (self._stop or self.report.driven >= ticks) and not self.guard.stopping:
+                self._inputs |= LoopInput.STOP_REQUESTED
+            elif before is SupervisorState.ARMING and waited > ARM_PATIENCE_TICKS:
+                self._inputs |= LoopInput.ARM_REFUSED
+            self._tick(state)
+            after = self.guard.supervisor.state
+            waited = waited + 1 if after is before else 0
+            if after in (SupervisorState.DISARMED, SupervisorState.FAULT):
+                return
+            if after is SupervisorState.SAFE_STOP and waited > STOP_PATIENCE_TICKS:
+                return
+
+    def _silence_ns(self) -> int:
+        return self._clock.now_ns() - self._last_receive_ns
+
+    def _read(self) -> State | None:
+        """The next STATE, or None once it is half a period overdue; tells the guard of staleness."""
+        now = self._clock.now_ns()
+        overdue = max(self._grid.due_ns(now), now) + PERIOD_NS // 2
+        state = self._device.read(overdue)
+        silent_periods = self._silence_ns() / PERIOD_NS
+        if silent_periods > STALE_PERIODS:
+            self._notice(LoopInput.OBSERVATION_STALE)
+        if silent_periods > LOST_PERIODS:
+            newly_lost = self._notice(LoopInput.OBSERVATION_LOST)
+            if newly_lost and state is None:
+                self._device.request("disarm")
+        return state
+
+    def _notice(self, what: LoopInput) -> bool:
+        """Hands something to the guard with the next STATE; True, and an event, for the first time in a silence."""
+        self._inputs |= what
+        if self._announced & what:
+            return False
+        self._announced |= what
+        self._sink.event("observation_late", what=what.name, silence_us=self._silence_ns() // 1000)
+        return True
+
+    def _tick(self, state: State) -> None:
+        receive_ns = self._clock.now_ns()
+        self._last_receive_ns = receive_ns
+        self._announced = NO_INPUT
+        lateness_us = self._grid.arrived(state.state_seq, receive_ns) / 1000.0
+        inputs, self._inputs = self._inputs, NO_INPUT
+        supervised = self.guard.supervisor.state
+        decision = self.guard.decide(state, inputs)
+        sent_seq = self._device.write(decision.left, decision.right) if decision.drive else 0
+        send_ns = self._clock.now_ns() if decision.drive else 0
+        self._request(decision.request)
+        self._publish(state, decision, inputs, receive_ns, send_ns, sent_seq, lateness_us)
+        self._account(decision, receive_ns, send_ns, lateness_us)
+        if self.guard.supervisor.state is not supervised:
+            self._announce(supervised)
+        if self._device.events:
+            self._forward_events()
+        if self._on_tick is not None:
+            self._on_tick(state, decision)
+
+    def _request(self, request: str | None) -> None:
+        if request is None or self._grid.index - self._last_request_tick < REQUEST_PERIOD_TICKS:
+            return
+        self._last_request_tick = self._grid.index
+        self._device.request(request)
+
+    def _publish(
+        self,
+        state: State,
+        decision: Decision,
+        inputs: LoopInput,
+        receive_ns: int,
+        send_ns: int,
+        sent_seq: int,
+        lateness_us: float,
+    ) -> None:
+        statistics = self._device.statistics
+        supervisor = self.guard.supervisor
+        host = (
+            self._grid.index,
+            receive_ns,
+            send_ns,
+            sent_seq,
+            statistics.undecodable + statistics.missing_states,
+            self._grid.skipped,
+            int(inputs),
+            int(supervisor.reasons),
+            lateness_us,
+            decision.intent,
+            decision.controller_torque,
+            decision.limited_torque,
+            decision.left,
+            decision.right,
+            int(supervisor.state),
+            decision.source,
+        )
+        self._sink.tick(_ROW.pack(*_in_tick_order(state + host)))
+
+    def _account(self, decision: Decision, receive_ns: int, send_ns: int, lateness_us: float) -> None:
+        report = self.report
+        report.lateness_us.append(lateness_us)
+        report.skipped = self._grid.skipped
+        if not decision.source:
+            return
+        report.driven += 1
+        report.fallback += decision.source == 2
+        report.latency_us.append((send_ns - receive_ns) / 1000.0)
+        if send_ns - receive_ns > PERIOD_NS // 2:
+            report.misses += 1
+            self._slow = [tick for tick in self._slow if tick > self._grid.index - SLOW_WINDOW] + [self._grid.index]
+            if len(self._slow) > SLOW_BUDGET:
+                self._inputs |= LoopInput.CONTROLLER_SLOW
+
+    def _announce(self, previous: SupervisorState) -> None:
+        supervisor = self.guard.supervisor
+        reasons = [reason.name for reason in supervisor.reasons]
+        detail = {"failure": self.guard.failure} if self.guard.failure else {}
+        self._sink.event("supervisor", before=previous.name, after=supervisor.state.name, reasons=reasons, **detail)
+
+    def _forward_events(self) -> None:
+        for event in self._device.events:
+            argument: object = event.argument
+            if event.event in (Event.STOPPED, Event.ESTOPPED):
+                argument = [fault.name for fault in Fault(event.argument)]
+            elif event.event is Event.REJECTED:
+                argument = Reject(event.argument).name
+            self._sink.event(
+                "mcu_" + event.event.name.lower(), mcu_time_us=event.mcu_time_us, argument=argument, value=event.value
+            )
+        self._device.events.clear()
+
+    def _finish(self) -> LoopReport:
+        supervisor = self.guard.supervisor
+        self.report.outcome = supervisor.state
+        self.report.reasons = [reason.name.lower().replace("_", " ") for reason in supervisor.reasons if reason.name]
+        return self.report

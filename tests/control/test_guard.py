@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from robot_il.control.controllers import LinearController
+from robot_il.control.device import State
+from robot_il.control.guard import Decision, Guard, GuardLimits, LoopInput, implausible_signal
+from robot_il.control.supervisor import Reason, SupervisorState
+from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS, TASKS, TORQUE_LIMIT_NM, Mode
+
+STAND = TASKS["stand"]
+RATE_LIMITED = GuardLimits()
+INSTANT = GuardLimits(torque_slew_nm_s=1e9)
+
+
+class Constant:
+    """A controller that always asks for the same torque, or raises."""
+
+    def __init__(self, torque: float | Exception) -> None:
+        self.identity = {"name": "constant"}
+        self.intent = math.nan
+        self.answer = torque
+
+    def reset(self) -> None: ...
+
+    def torque(self, state: State) -> float:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def state(mode: Mode = Mode.ARMED, **changes: float) -> State:
+    values: dict = dict.fromkeys(State._fields, 0.0) | {"battery": 24.0, "mode": int(mode), "faults": 0} | changes
+    return State(**values)
+
+
+def running(controller: object, limits: GuardLimits = INSTANT, fallback: float = 0.125) -> Guard:
+    guard = Guard(controller, Constant(fallback), limits)
+    guard.decide(state(Mode.DISARMED), LoopInput.ARM_REQUESTED)
+    assert guard.supervisor.state is SupervisorState.ARMING
+    return guard
+
+
+def test_nothing_is_sent_before_the_mcu_is_armed() -> None:
+    guard = Guard(Constant(1.0), Constant(0.0))
+    first = guard.decide(state(Mode.DISARMED))
+    second = guard.decide(state(Mode.DISARMED), LoopInput.ARM_REQUESTED)
+    assert (first.drive, first.request, second.drive, second.request) == (False, None, False, "arm")
+
+
+def test_the_controller_drives_from_the_first_armed_state() -> None:
+    decision = running(Constant(1.0)).decide(state())
+    assert decision == Decision(True, None, pytest.approx(math.nan, nan_ok=True), 1.0, 1.0, 0.5, 0.5, 1)
+
+
+@pytest.mark.parametrize("torque", [math.nan, math.inf, -math.inf, RuntimeError("broken")])
+def test_a_controller_without_an_answer_is_replaced_in_the_same_tick(torque: float | Exception) -> None:
+    guard = running(Constant(torque))
+    decision = guard.decide(state())
+    assert (decision.source, decision.limited_torque) == (2, 0.125)
+    assert guard.supervisor.reasons == Reason.CONTROLLER_FAILED
+    assert guard.failure
+
+
+def test_a_failed_controller_never_gets_the_robot_back() -> None:
+    controller = Constant(math.nan)
+    guard = running(controller)
+    guard.decide(state())
+    controller.answer = 1.0
+    assert {guard.decide(state()).source for _ in range(1000)} == {2}
+
+
+@pytest.mark.parametrize("signal", [s for s in STATE_SIGNALS if s.low is not None], ids=lambda s: s.name)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "above", "below"])
+def test_each_implausible_signal_stops_the_robot(signal, value) -> None:
+    bad = {"above": np.nextafter(signal.high, np.inf), "below": np.nextafter(signal.low, -np.inf)}.get(value, value)
+    guard = running(Constant(1.0))
+    guard.decide(state())
+    decision = guard.decide(state(**{signal.name: bad}))
+    assert guard.supervisor.state is SupervisorState.SAFE_STOP
+    assert (decision.left, decision.right, decision.request) == (0.0, 0.0, "disarm")
+    assert implausible_signal(state(**{signal.name: bad})) == signal.name
+
+
+@pytest.mark.parametrize("signal", [s for s in STATE_SIGNALS if s.low is not None], ids=lambda s: s.name)
+def test_each_signal_at_its_edge_is_plausible(signal) -> None:
+    assert implausible_signal(state(**{signal.name: signal.high})) is None
+    assert implausible_signal(state(**{signal.name: signal.low})) is None
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_tilt_limit_holds_at_its_edge(sign: int) -> None:
+    limit = GuardLimits(switch_tilt_rad=math.inf).tilt_rad
+    at_edge, beyond = running(Constant(0.0)), running(Constant(0.0))
+    at_edge.decide(state(pitch=sign * limit))
+    beyond.decide(state(pitch=sign * np.nextafter(limit, 1.0)))
+    assert at_edge.supervisor.state is not SupervisorState.SAFE_STOP
+    assert beyond.supervisor.state is SupervisorState.SAFE_STOP
+
+
+@pytest.mark.parametrize("asked", [-1e6, -8.1, -8.0, 8.0, 8.1, 1e6])
+def test_torque_never_exceeds_the_limit(asked: float) -> None:
+    decision = running(Constant(asked)).decide(state())
+    assert decision.limited_torque == math.copysign(TORQUE_LIMIT_NM, asked)
+    assert max(abs(decision.left), abs(decision.right)) <= LIMITS.wheel_torque_nm
+
+
+def test_torque_changes_no_faster_than_the_slew_limit() -> None:
+    guard = running(Constant(8.0), RATE_LIMITED)
+    torques = [0.0] + [guard.decide(state()).limited_torque for _ in range(5)]
+    assert max(np.diff(torques)) <= RATE_LIMITED.torque_slew_nm_s * CONTROL_PERIOD_S
+
+
+def test_a_hand_over_starts_from_the_last_torque() -> None:
+    controller = Constant(4.0)
+    guard = running(controller, GuardLimits(torque_slew_nm_s=100.0), fallback=-4.0)
+    for _ in range(20):
+        before = guard.decide(state()).limited_torque
+    controller.answer = math.nan
+    after = guard.decide(state())
+    assert after.source == 2
+    assert abs(after.limited_torque - before) <= 100.0 * CONTROL_PERIOD_S + 1e-12
+
+
+@pytest.mark.parametrize("yaw", [-100.0, -0.1, 0.1, 100.0])
+@pytest.mark.parametrize("torque", [-8.0, -7.0, 0.0, 7.0, 8.0])
+def test_heading_hold_never_takes_a_wheel_over_its_limit_nor_changes_the_total(yaw: float, torque: float) -> None:
+    guard = running(Constant(torque))
+    guard.decide(state())
+    decision = guard.decide(state(yaw=yaw))
+    assert max(abs(decision.left), abs(decision.right)) <= LIMITS.wheel_torque_nm
+    assert decision.left + decision.right == pytest.approx(torque)
+
+
+def test_heading_hold_turns_back() -> None:
+    guard = running(Constant(0.0))
+    guard.decide(state())
+    turned_left = guard.decide(state(yaw=0.1))
+    assert turned_left.left > turned_left.right
+
+
+def test_leaving_the_region_hands_over_and_calm_hands_back_a_limited_number_of_times() -> None:
+    limits = GuardLimits(torque_slew_nm_s=1e9, max_regains=2, regain_s=0.1)
+    guard = running(Constant(1.0), limits)
+    sources = []
+    for _ in range(4):
+        sources.append(guard.decide(state()).source)
+        sources.append(guard.decide(state(pitch=0.25)).source)
+        sources += [guard.decide(state()).source for _ in range(30)]
+    hand_backs = sum(1 for a, b in zip(sources, sources[1:], strict=False) if (a, b) == (2, 1))
+    assert hand_backs == 2
+    assert sources[-1] == 2
+
+
+def test_the_region_looks_ahead_along_the_lean_rate() -> None:
+    guard = running(Constant(1.0))
+    assert guard.decide(state(pitch=0.1, pitch_rate=0.9)).source == 1
+    assert guard.decide(state(pitch=0.1, pitch_rate=1.1)).source == 2
+
+
+def test_a_stop_lets_the_fallback_bring_the_robot_to_rest_then_disarms() -> None:
+    guard = running(Constant(1.0))
+    guard.decide(state())
+    moving = guard.decide(state(velocity=0.5), LoopInput.STOP_REQUESTED)
+    at_rest = guard.decide(state(velocity=0.0))
+    assert (moving.source, moving.drive) == (2, True)
+    assert (at_rest.drive, at_rest.request, at_rest.left, at_rest.right) == (True, "disarm", 0.0, 0.0)
+    assert guard.decide(state(Mode.DISARMED)).drive is False
+    assert guard.supervisor.state is SupervisorState.DISARMED
+
+
+def test_a_robot_that_does_not_come_to_rest_is_stopped_all_the_same() -> None:
+    guard = running(Constant(1.0))
+    guard.decide(state())
+    guard.decide(state(velocity=0.5), LoopInput.STOP_REQUESTED)
+    for _ in range(round(INSTANT.settle_s / CONTROL_PERIOD_S) + 1):
+        guard.decide(state(velocity=0.5))
+    assert guard.supervisor.state is SupervisorState.SAFE_STOP
+
+
+@pytest.mark.parametrize("mode", [Mode.DISARMED, Mode.STOPPED, Mode.ESTOPPED])
+def test_a_robot_that_stops_by_itself_is_a_fault(mode: Mode) -> None:
+    guard = running(Constant(1.0))
+    guard.decide(state())
+    decision = guard.decide(state(mode))
+    assert guard.supervisor.state is SupervisorState.FAULT
+    assert (decision.drive, decision.request) == (False, None)
+
+
+def test_drive_task_tracks_its_velocity() -> None:
+    law = LinearController(np.array([-20.0, -4.0, -2.0]), TASKS["drive"])
+    assert law.torque(state(velocity=0.2)) == pytest.approx(0.0)
+    assert law.torque(state(velocity=0.0)) == pytest.approx(-0.4)
