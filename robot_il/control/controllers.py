@@ -103,7 +103,7 @@ class SyntheticOperator:
         task: which signals are watched and what velocity is held.
         seed: fixes the whole behaviour.
         skill: share of the LQR's gain that the operator reaches.
-        delay_s: reaction time, in s.
+        delay_s: reaction time, in s; a real person's is ten times longer, and nobody holds a robot by raw torque then.
         attention_s: mean time between two looks, in s.
         tremor_nm: standard deviation of the wandering torque, in N m.
     """
@@ -113,10 +113,10 @@ class SyntheticOperator:
         gain: np.ndarray,
         task: Task,
         seed: int,
-        skill: float = 0.8,
-        delay_s: float = 0.03,
-        attention_s: float = 0.02,
-        tremor_nm: float = 0.25,
+        skill: float = 0.7,
+        delay_s: float = 0.02,
+        attention_s: float = 0.015,
+        tremor_nm: float = 0.5,
     ) -> None:
         settings = {"skill": skill, "delay_s": delay_s, "attention_s": attention_s, "tremor_nm": tremor_nm}
         self.identity = {"name": "operator", "synthetic": True, "task": task.name, "seed": seed, **settings}

@@ -13,7 +13,7 @@ from robot_il.control.replay import recorded_intent, replay
 from robot_il.control.supervisor import SupervisorState
 from robot_il.spec import TASKS, TICK_DTYPE, Mode
 
-from .conftest import GAIN, MemorySink, ScriptedRobot
+from tests.scripted_robot import GAIN, MemorySink, ScriptedRobot
 
 STAND = TASKS["stand"]
 

@@ -1,0 +1,16 @@
+"""Arguments that several commands share; imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that ``record`` and ``run`` share."""
+    parser.add_argument("--device", required=True, metavar="PORT", help="serial port of the robot or of a twin")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long to drive (default 30)")
+    parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
+    parser.add_argument("--note", default="", help="free text kept in the log")
+    parser.add_argument(
+        "--patience", type=float, default=5.0, help="seconds to wait for the arming checklist to pass (default 5)"
+    )

@@ -1,0 +1,114 @@
+"""``robot-il dataset``: build a dataset from logs, import someone else's, look at one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robot_il.errors import DataError
+from robot_il.spec import LABELS, TASKS
+
+if TYPE_CHECKING:
+    from robot_il.learning.dataset import Dataset
+
+ACTIONS = ("sent", "applied", "limited", "controller", "intent")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command and its three verbs."""
+    parser = commands.add_parser("dataset", help="build, import or inspect a dataset")
+    verbs = parser.add_subparsers(required=True, metavar="build|import|info")
+    _add_build(verbs)
+    _add_import(verbs)
+    info = verbs.add_parser("info", help="what is in a dataset")
+    info.add_argument("folder", type=Path)
+    info.set_defaults(run=show)
+
+
+def _add_build(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("build", help="from logs that robot-il recorded")
+    for label in LABELS:
+        parser.add_argument(f"--{label}", type=Path, nargs="+", action="extend", default=[], metavar="LOG")
+        parser.add_argument(
+            f"--{label}-transitions", type=int, metavar="N", help=f"use only the first N {label} transitions"
+        )
+    parser.add_argument("--task", choices=sorted(TASKS), help="default: the one that the logs name")
+    parser.add_argument("--action", choices=ACTIONS, default="sent", help="which link of the action chain to learn")
+    _add_split(parser)
+    parser.set_defaults(run=build)
+
+
+def _add_import(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("import", help="from D4RL-style arrays or anyone's CSV")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--format", choices=("npz", "csv"), required=True)
+    parser.add_argument("--columns", type=Path, metavar="MAP.toml", help="names, units and scales of the columns")
+    parser.add_argument("--label", choices=LABELS, help="default: the map's, or expert")
+    _add_split(parser)
+    parser.set_defaults(run=import_files)
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write; must be new")
+    parser.add_argument("--held-out-fraction", type=float, default=0.2, metavar="F", help="kept from training")
+    parser.add_argument("--seed", type=int, default=0, help="of the split")
+
+
+def build(args: argparse.Namespace) -> None:
+    """``robot-il dataset build``."""
+    from robot_il.learning.build import Request, build_dataset
+
+    _refuse_existing(args.out)
+    options = vars(args)
+    request = Request(
+        logs={label: options[label] for label in LABELS},
+        task=args.task,
+        action=args.action,
+        held_out_fraction=args.held_out_fraction,
+        seed=args.seed,
+        first={label: options[f"{label}_transitions"] for label in LABELS},
+    )
+    _finish(args.out, build_dataset(request, progress=lambda line: print(line, flush=True)))
+
+
+def import_files(args: argparse.Namespace) -> None:
+    """``robot-il dataset import``."""
+    from robot_il.learning.column_map import load_column_map
+    from robot_il.learning.import_csv import import_csv
+    from robot_il.learning.importers import Split, import_npz
+
+    _refuse_existing(args.out)
+    columns = load_column_map(args.columns) if args.columns else None
+    label = args.label or (columns.label if columns else None) or "expert"
+    choice = Split(label, args.held_out_fraction, args.seed)
+    if args.format == "npz":
+        if len(args.files) != 1:
+            raise DataError("one npz archive", f"{len(args.files)} files", "import them one by one")
+        dataset = import_npz(args.files[0], choice, columns)
+    else:
+        if columns is None:
+            raise DataError("a column map", "none", "name it: --columns map.toml (see data/formats/dataset.md)")
+        dataset = import_csv(args.files, choice, columns)
+    _finish(args.out, dataset)
+
+
+def show(args: argparse.Namespace) -> None:
+    """``robot-il dataset info``."""
+    from robot_il.learning.dataset import load_dataset
+    from robot_il.learning.dataset_summary import summary_lines
+
+    print("\n".join(summary_lines(load_dataset(args.folder))))
+
+
+def _refuse_existing(folder: Path) -> None:
+    if folder.exists():
+        raise DataError("a new folder", f"{folder}, which is there already", "name another or move it away")
+
+
+def _finish(folder: Path, dataset: Dataset) -> None:
+    from robot_il.learning.dataset import save_dataset
+    from robot_il.learning.dataset_summary import summary_lines
+
+    save_dataset(folder, dataset)
+    print("\n".join([*summary_lines(dataset), f"written to {folder}"]))

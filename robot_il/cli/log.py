@@ -1,0 +1,143 @@
+"""``robot-il log``: look at, check, recover and label recordings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robot_il.spec import LABELS
+
+if TYPE_CHECKING:
+    from robot_il.recording.reader import Log
+    from robot_il.recording.timing import Spread, Timing
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds ``log`` with its four commands."""
+    parser = commands.add_parser("log", help="look at, check, recover and label recordings")
+    parts = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(parts, "info", info, "what a recording is, and how it kept its time", as_json=True)
+    _add(parts, "check", check, "whether a recording is fit to learn from; exit code 1 if not", as_json=True)
+    recover_parser = _add(parts, "recover", recover, "make a clean log from a cut, damaged or left-over one")
+    recover_parser.add_argument("--out", type=Path, help="the log to make; by default named after FILE")
+    label_parser = _add(parts, "label", label, "change a recording's label")
+    label_parser.add_argument("label", choices=LABELS, metavar="LABEL", help=", ".join(LABELS))
+
+
+def _add(
+    parts: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], int | None],
+    text: str,
+    as_json: bool = False,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = parts.add_parser(name, help=text, description=text)
+    parser.add_argument("file", type=Path, metavar="FILE")
+    if as_json:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def info(args: argparse.Namespace) -> None:
+    """Prints what a recording is; raises LogError for what is none."""
+    from robot_il.recording.reader import read_log
+    from robot_il.recording.timing import histogram_lines, measure
+
+    log = read_log(args.file)
+    timing = measure(log)
+    if args.json:
+        print(json.dumps(_info_values(log, timing), indent=2))
+        return
+    print("\n".join([*_info_lines(log, timing), "lateness against the host's grid, ticks:", *histogram_lines(timing)]))
+
+
+def _info_values(log: Log, timing: Timing) -> dict[str, Any]:
+    from robot_il.recording.check import without_nan
+    from robot_il.recording.timing import LATENESS_EDGES_US
+
+    return {
+        "path": str(log.path),
+        "status": log.status,
+        "problems": list(log.problems),
+        "lost_ticks": log.lost_ticks,
+        "sha256": log.sha256,
+        "label": log.label,
+        "session": log.session.to_json(),
+        "written_by": log.written_by,
+        "ended": log.ended,
+        "events": log.events,
+        "timing": {**without_nan(asdict(timing)), "lateness_edges_us": list(LATENESS_EDGES_US)},
+    }
+
+
+def _info_lines(log: Log, timing: Timing) -> list[str]:
+    session, written = log.session, log.written_by
+    started = datetime.fromtimestamp(written.get("started_unix_ns", 0) / 1e9, UTC)
+    relabelled = f" (recorded as {session.label})" if log.label != session.label else ""
+    ended = log.ended or {"reason": "unknown, the end is missing", "dropped": "unknown"}
+    rows = {
+        "status": "; ".join([log.status, *log.problems]),
+        "task": session.task,
+        "label": log.label + relabelled,
+        "driven by": _describe(session.controller) + (" (synthetic)" if session.synthetic else ""),
+        "device": _describe(session.device),
+        "started": f"{started:%Y-%m-%d %H:%M:%S} UTC, robot-il {written.get('version', '?')}",
+        "ended": f"{ended['reason']}; dropped {ended['dropped']}",
+        "note": session.note,
+        "ticks": f"{timing.ticks} in {timing.duration_s:.2f} s, {timing.rate_hz:.2f} Hz by the robot's clock",
+        "lateness": _spread(timing.lateness_us),
+        "latency": _spread(timing.latency_us) + ", STATE complete to COMMAND written",
+        "lost time": f"{timing.skipped} periods skipped, {timing.link_errors} link errors, "
+        f"{timing.slipped_ms:.4g} ms slipped in simulation",
+        "events": str(len(log.events)),
+        "sha256": log.sha256,
+    }
+    return [str(log.path), *(f"  {name:<10} {text}" for name, text in rows.items() if text)]
+
+
+def _describe(settings: dict[str, Any]) -> str:
+    name = str(settings.get("name", "unnamed"))
+    rest = ", ".join(f"{key} {value}" for key, value in settings.items() if key != "name")
+    return f"{name}: {rest}" if rest else name
+
+
+def _spread(spread: Spread) -> str:
+    return (
+        f"p50 {spread.p50:.0f}, p99 {spread.p99:.0f}, p99.9 {spread.p999:.0f}, "
+        f"largest {spread.largest:.0f} us"
+    )  # fmt: skip
+
+
+def check(args: argparse.Namespace) -> int:
+    """Prints the findings on a recording; 1 where it is not fit to learn from."""
+    from robot_il.recording.check import check as look
+    from robot_il.recording.check import report_json
+    from robot_il.recording.reader import read_log
+
+    report = look(read_log(args.file))
+    print(report_json(report) if args.json else "\n".join(report.lines()))
+    return 0 if report.passed else 1
+
+
+def recover(args: argparse.Namespace) -> None:
+    """Writes a clean log from what is left of one, and says what was lost."""
+    from robot_il.recording.rewrite import recover as make
+
+    done = make(args.file, args.out)
+    print(f"{done.source} was {done.status}: {'; '.join(done.problems) or 'nothing missing'}")
+    print(f"recovered {done.ticks} ticks and {done.events} events to {done.path}")
+    if done.lost_ticks:
+        print(f"lost {done.lost_ticks} ticks within it")
+
+
+def label(args: argparse.Namespace) -> None:
+    """Changes the label of a complete recording."""
+    from robot_il.recording.rewrite import relabel
+
+    print(f"{args.file}: {relabel(args.file, args.label)} -> {args.label}")

@@ -1,0 +1,117 @@
+"""One episode in the lock-step twin: the same firmware, protocol, loop and guard as on the robot, in virtual time."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from firmware_bridge.serial_device import SerialDevice
+from robot_il.control.controllers import Controller
+from robot_il.control.device import State
+from robot_il.control.guard import Decision, Guard, GuardLimits
+from robot_il.control.loop import ControlLoop, LoopReport, NullSink, Sink
+from robot_il.control.supervisor import Reason
+from robot_il.learning.evaluation import Episode
+from robot_il.robot import Robot, load_robot
+from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, Task
+from sim.conditions import Conditions
+from sim.lockstep import LockstepLink
+from sim.twin import Twin
+
+JUDGING = GuardLimits(switch_tilt_rad=math.inf, tilt_rad=math.inf, settle_s=0.0)
+"""Limits under which a policy is judged alone: nothing helps it; only the MCU's own limits stay."""
+
+_profile = functools.lru_cache(load_robot)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How one episode is set up, the same for every policy that is compared; picklable.
+
+    Attributes:
+        robot_name: name or path of the robot profile.
+        task: what is to be done.
+        seconds: length, in s.
+    """
+
+    robot_name: str
+    task: Task
+    seconds: float
+
+    @property
+    def robot(self) -> Robot:
+        """The robot's profile."""
+        return _profile(self.robot_name)
+
+    def run(
+        self, controller: Controller, fallback: Controller, conditions: Conditions, seed: int, sink: Sink | None = None
+    ) -> Episode:
+        """Drives one episode and judges it by the twin's truth, not by what the sensors said.
+
+        Args:
+            controller: the policy to be judged.
+            fallback: takes over where it raises or gives a torque that is not finite, which counts as a fall.
+            conditions: start, pushes and parameters of the twin.
+            seed: of the twin's noise.
+            sink: takes the ticks, where they are wanted.
+        """
+        twin = Twin(self.robot, conditions, seed)
+        watch = _Watch(twin, self.task)
+        link = LockstepLink(twin)
+        device = SerialDevice(link)
+        device.open()
+        guard = Guard(controller, fallback, JUDGING)
+        loop = ControlLoop(device, link.clock, guard, sink or NullSink(), watch)
+        watch.loop = loop
+        loop.observe(2)
+        report = loop.run(round(self.seconds * CONTROL_RATE_HZ))
+        device.close()
+        twin.close()
+        return watch.episode(seed, report, guard)
+
+
+class _Watch:
+    """Follows the truth of an episode and ends it at a fall."""
+
+    def __init__(self, twin: Twin, task: Task) -> None:
+        self.loop: ControlLoop | None = None
+        self._twin = twin
+        self._task = task
+        self._pitch: list[float] = []
+        self._torque: list[float] = []
+        self._drift_m = 0.0
+        self._end = ""
+
+    def __call__(self, state: State, decision: Decision) -> None:
+        if not decision.source or self._end:
+            return
+        truth = self._twin.truth
+        expected = self._task.target_velocity_m_s * len(self._pitch) * CONTROL_PERIOD_S
+        drift = abs(truth.position - expected)
+        self._pitch.append(truth.pitch)
+        self._torque.append(decision.limited_torque)
+        self._drift_m = max(self._drift_m, drift)
+        if abs(truth.pitch) > self._task.fall_tilt_rad:
+            self._end = "fell"
+        elif self._task.fall_distance_m is not None and drift > self._task.fall_distance_m:
+            self._end = "ran away"
+        if self._end and self.loop is not None:
+            self.loop.request_stop()
+
+    def episode(self, seed: int, report: LoopReport, guard: Guard) -> Episode:
+        failed = bool(guard.supervisor.reasons & (Reason.CONTROLLER_FAILED | Reason.CONTROLLER_SLOW))
+        others = [reason for reason in report.reasons if reason != "stop requested"]
+        end = self._end or ", ".join(others)
+        return Episode(
+            seed=seed,
+            seconds=len(self._pitch) * CONTROL_PERIOD_S,
+            survived=not end,
+            end=end or "survived",
+            drift_m=self._drift_m,
+            tilt_rms_rad=float(np.sqrt(np.mean(np.square(self._pitch)))) if self._pitch else math.nan,
+            effort_nm=float(np.sqrt(np.mean(np.square(self._torque)))) if self._torque else math.nan,
+            saved_by_fallback=failed,
+        )

@@ -1,0 +1,48 @@
+"""``robot-il run``: one policy file drives the robot at 200 Hz, guarded."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from robot_il.cli.arguments import add_drive_arguments
+from robot_il.spec import TASKS
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "run",
+        help="run a policy on the robot",
+        description="Arms through a checklist, then a policy drives at 200 Hz with the LQR as its fallback.",
+    )
+    parser.add_argument("policy", type=Path, help="policy file, as made by robot-il export")
+    add_drive_arguments(parser)
+    parser.add_argument("--task", choices=tuple(TASKS), help="refuse a policy of another task")
+    parser.add_argument("--out", type=Path, help="log file (default: the policy's name with the time of day, .mcap)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Deploys one policy."""
+    import time
+
+    from robot_il.cli.drive import Drive, drive
+    from robot_il.cli.policies import load_policy_controller
+
+    controller, task = load_policy_controller(arguments.policy, arguments.task)
+    out = arguments.out or Path(f"{arguments.policy.stem}-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
+    return drive(
+        Drive(
+            port=arguments.device,
+            controller=controller,
+            task=task,
+            label="unlabeled",
+            seconds=arguments.seconds,
+            out=out,
+            robot=arguments.robot,
+            synthetic=False,
+            note=arguments.note,
+            patience_s=arguments.patience,
+        )
+    )
