@@ -55,7 +55,7 @@ class Candidate:
 
 
 def candidates_for(paths: Sequence[Path], task_name: str | None) -> tuple[list[Candidate], Task]:
-    """The LQR first, then the least-squares policy of each different dataset, then the policies.
+    """The LQR first, then the least-squares policies of the same data, then the policies.
 
     Raises:
         PolicyError: a policy of another task than the first, or one that cannot be used.
@@ -68,14 +68,7 @@ def candidates_for(paths: Sequence[Path], task_name: str | None) -> tuple[list[C
             f"{paths[0]} for {task_name or 'imported data'!r}",
             "evaluate it with --env",
         )
-    candidates = [Candidate("lqr")]
-    baselines: set[str] = set()
-    for path, policy in policies:
-        law = policy.metadata.training.get("least_squares")
-        if law is not None and json.dumps(law) not in baselines:
-            baselines.add(json.dumps(law))
-            number = "" if len(baselines) == 1 else f" {len(baselines)}"
-            candidates.append(Candidate(f"linear{number}", path, baseline=True))
+    candidates = [Candidate("lqr"), *_baselines(policies)]
     stems = [path.stem for path in paths]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
     candidates += [Candidate(name, path) for name, path in zip(names, paths, strict=True)]
@@ -83,6 +76,20 @@ def candidates_for(paths: Sequence[Path], task_name: str | None) -> tuple[list[C
         if candidate.path is not None:
             load_policy_controller(candidate.path, task_name)
     return candidates, TASKS[task_name]
+
+
+def _baselines(policies: Sequence[tuple[Path, OnnxPolicy]]) -> list[Candidate]:
+    """A least-squares policy for each different one that the files carry, unless it is itself among the policies."""
+    laws = [json.dumps(policy.metadata.training.get("least_squares")) for _, policy in policies]
+    known = {"null"} | {
+        law for law, (_, policy) in zip(laws, policies, strict=True) if policy.metadata.method == "linear"
+    }
+    candidates = []
+    for law, (path, _) in zip(laws, policies, strict=True):
+        if law not in known:
+            known.add(law)
+            candidates.append(Candidate(f"linear ({path.stem})", path, baseline=True))
+    return candidates
 
 
 def _least_squares(path: Path, task: Task) -> PolicyController:

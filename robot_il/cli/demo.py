@@ -15,7 +15,7 @@ from pathlib import Path
 
 METHODS = ("linear", "bc", "dmil", "d2mil")
 PUSHES = tuple((3 + 4 * number, 2.5 if number % 2 else -2.0) for number in range(13))
-"""(time since release in s, impulse in N s): somebody nudges the robot now and then, or nobody would learn to catch it."""
+"""(time since release in s, impulse in N s): somebody nudges the robot, or nobody would learn to catch it."""
 
 
 def main() -> int:
