@@ -1,0 +1,267 @@
+"""The firmware's C in this process: built on first use with the machine's C compiler, called through ctypes.
+
+The same sources build for the microcontroller; what the twin and the tests run is what flies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shlex
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from robot_il.errors import ConfigError
+from robot_il.spec import Fault, Mode
+
+_FLAGS = (
+    *("-std=c99", "-O2", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wundef"),
+    *("-Wstrict-prototypes", "-Wmissing-prototypes", "-fPIC", "-shared"),
+)
+_CHUNK = 4096
+"""Bytes taken from the transmit ring in one call; the ring holds less."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the board tells the firmware about itself at boot.
+
+    Attributes:
+        boot_id: changes at every boot, 32 bits.
+        robot_id: which robot this is, 32 bits.
+        wheel_radius_m: turns wheel angles into distance.
+        initial_time_us: MCU time at boot.
+        initial_state_seq: the first STATE carries the next number.
+    """
+
+    boot_id: int
+    robot_id: int
+    wheel_radius_m: float
+    initial_time_us: int = 0
+    initial_state_seq: int = 0
+
+
+class _CBoard(ctypes.Structure):
+    _fields_ = (
+        ("initial_time_us", ctypes.c_uint64),
+        ("boot_id", ctypes.c_uint32),
+        ("robot_id", ctypes.c_uint32),
+        ("initial_state_seq", ctypes.c_uint32),
+        ("wheel_radius_m", ctypes.c_float),
+    )
+
+
+class Sensors(ctypes.Structure):
+    """One sample of the board's sensors (``sensors.h``): SI units, body frame, x forward, z up.
+
+    Attributes:
+        wheel_left, wheel_right: wheel angles against the shank in rad, unwrapped, forward positive.
+        gyro_pitch: rate about y in rad/s, positive tips forward.
+        gyro_yaw: rate about z in rad/s, positive turns left.
+        accel_x, accel_z: specific force in m/s^2; (0, 9.81) at rest upright.
+        hip_left, knee_left, hip_right, knee_right: joint angles in rad.
+        battery: voltage in V.
+        fresh: 0 when nothing was sampled for this tick and the values are older.
+    """
+
+    _fields_ = (
+        ("wheel_left", ctypes.c_double),
+        ("wheel_right", ctypes.c_double),
+        ("gyro_pitch", ctypes.c_float),
+        ("gyro_yaw", ctypes.c_float),
+        ("accel_x", ctypes.c_float),
+        ("accel_z", ctypes.c_float),
+        ("hip_left", ctypes.c_float),
+        ("knee_left", ctypes.c_float),
+        ("hip_right", ctypes.c_float),
+        ("knee_right", ctypes.c_float),
+        ("battery", ctypes.c_float),
+        ("fresh", ctypes.c_uint8),
+    )
+
+
+class _Outputs(ctypes.Structure):
+    _fields_ = (
+        ("time_us", ctypes.c_uint64),
+        ("torque_left", ctypes.c_float),
+        ("torque_right", ctypes.c_float),
+        ("undecodable", ctypes.c_uint32),
+        ("dropped", ctypes.c_uint32),
+        ("faults", ctypes.c_uint16),
+        ("mode", ctypes.c_uint8),
+    )
+
+
+class Firmware:
+    """One microcontroller: fill ``sensors``, call ``tick`` once a millisecond, apply the torques.
+
+    Args:
+        board: identity and geometry.
+        library: the compiled firmware; None for the ordinary build.
+
+    Attributes:
+        sensors: the next tick's sample, upright at rest on a full battery until changed.
+
+    Raises:
+        ConfigError: the firmware cannot be built here.
+    """
+
+    def __init__(self, board: Board, library: ctypes.CDLL | None = None) -> None:
+        self._library = library if library is not None else load()
+        self._memory = ctypes.create_string_buffer(self._library.ril_host_mcu_size())
+        self._mcu = ctypes.cast(self._memory, ctypes.c_void_p)
+        self._outputs = _Outputs.from_buffer(self._memory)
+        self._frames = ctypes.create_string_buffer(_CHUNK)
+        self.sensors = Sensors(accel_z=9.81, battery=24.0, fresh=1)
+        self._sensors = ctypes.byref(self.sensors)
+        c_board = _CBoard(**{name: getattr(board, name) for name, _ in _CBoard._fields_})
+        self._library.ril_mcu_init(self._mcu, ctypes.byref(c_board))
+
+    def receive(self, data: bytes) -> None:
+        """Hands the firmware bytes from the host; it acts on whole frames at once."""
+        self._library.ril_mcu_receive(self._mcu, data, len(data))
+
+    def tick(self) -> None:
+        """Lets 1 ms pass with the sample in ``sensors``."""
+        self._library.ril_mcu_tick(self._mcu, self._sensors)
+
+    def transmit(self) -> bytes:
+        """All bytes waiting to go to the host."""
+        size = self._library.ril_mcu_transmit(self._mcu, self._frames, _CHUNK)
+        return ctypes.string_at(self._frames, size)
+
+    def lost_time(self, ms: float) -> None:
+        """Tells the firmware that its clock stood still while ``ms`` milliseconds of the world's time went by."""
+        self._library.ril_mcu_lost_time(self._mcu, ms)
+
+    @property
+    def torque_left(self) -> float:
+        """Torque demanded of the left drive now, in N m."""
+        return self._outputs.torque_left
+
+    @property
+    def torque_right(self) -> float:
+        """Torque demanded of the right drive now, in N m."""
+        return self._outputs.torque_right
+
+    @property
+    def mode(self) -> Mode:
+        """What the firmware is doing."""
+        return Mode(self._outputs.mode)
+
+    @property
+    def faults(self) -> Fault:
+        """Faults latched or present."""
+        return Fault(self._outputs.faults)
+
+    @property
+    def time_us(self) -> int:
+        """MCU time of the last tick in us."""
+        return self._outputs.time_us
+
+    @property
+    def undecodable(self) -> int:
+        """Frames from the host that had a bad checksum, length or type."""
+        return self._outputs.undecodable
+
+    @property
+    def dropped(self) -> int:
+        """Frames to the host that were lost because nobody took them in time."""
+        return self._outputs.dropped
+
+
+@cache
+def load(*extra_flags: str) -> ctypes.CDLL:
+    """The compiled firmware, built when its sources, the compiler or the flags are new.
+
+    Args:
+        extra_flags: further compiler flags, for instance ``-fsanitize=undefined``.
+
+    Raises:
+        ConfigError: there is no C compiler, or it refuses the sources.
+    """
+    library = ctypes.CDLL(str(build(*extra_flags)))
+    void, size = ctypes.c_void_p, ctypes.c_size_t
+    signatures: dict[str, tuple] = {
+        "ril_host_mcu_size": (size,),
+        "ril_host_encode": (size, ctypes.c_uint8, void, void),
+        "ril_host_decode": (size, ctypes.c_char_p, size, void, size),
+        "ril_mcu_init": (None, void, void),
+        "ril_mcu_receive": (None, void, ctypes.c_char_p, size),
+        "ril_mcu_tick": (None, void, void),
+        "ril_mcu_transmit": (size, void, void, size),
+        "ril_mcu_lost_time": (None, void, ctypes.c_float),
+    }
+    for name, (result, *arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def build(*extra_flags: str) -> Path:
+    """Compiles the firmware unless that very build exists, and returns the shared library's path.
+
+    Raises:
+        ConfigError: there is no C compiler, or it refuses the sources.
+    """
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    with resources.as_file(resources.files("firmware_bridge") / "firmware") as folder:
+        sources = sorted(folder.glob("*.[ch]"))
+        command = [*compiler, *_FLAGS, *extra_flags]
+        library = _build_folder() / f"libril-{_key(command, sources)}.so"
+        if not library.exists():
+            _compile(command, [source for source in sources if source.suffix == ".c"], library)
+    return library
+
+
+def _key(command: list[str], sources: list[Path]) -> str:
+    """Identity of a build: the compiler and its version, the flags, and every byte of the sources."""
+    digest = hashlib.sha256(shlex.join(command).encode())
+    digest.update(_output_of([command[0], "--version"]))
+    for source in sources:
+        digest.update(source.name.encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+def _compile(command: list[str], sources: list[Path], library: Path) -> None:
+    """Compiles under a temporary name and renames, so that builds side by side never see half a library."""
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".building-") as folder:
+        unfinished = Path(folder) / library.name
+        _output_of([*command, "-o", str(unfinished), *map(str, sources), "-lm"])
+        unfinished.replace(library)
+
+
+def _output_of(command: list[str]) -> bytes:
+    """Standard output of a compiler run."""
+    try:
+        return subprocess.run(command, check=True, capture_output=True).stdout
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "a C compiler, which builds the firmware for the twin and the tests",
+            f"no '{command[0]}' on the PATH",
+            "install one, e.g. 'apt-get install gcc', or set CC",
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise ConfigError(
+            "a C compiler that accepts the firmware's C99 without a warning",
+            f"exit code {error.returncode} of '{command[0]}': {error.stderr.decode(errors='replace').strip()[:400]}",
+            "set CC to a gcc or clang of this machine",
+        ) from error
+
+
+def _build_folder() -> Path:
+    """``build/firmware`` in the repository, or the user's cache folder where the repository is missing or read-only."""
+    root = Path(__file__).parents[1]
+    local = root / "build" / "firmware"
+    if (root / "pyproject.toml").exists() and os.access(local.parent if local.parent.exists() else root, os.W_OK):
+        folder = local
+    else:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "robot-il" / "firmware"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
