@@ -7,7 +7,7 @@ from scipy.linalg import expm
 
 from robot_il.control.device import DeviceEvent, Identity, LinkStatistics, State
 from robot_il.errors import LinkError
-from robot_il.spec import CONTROL_PERIOD_S, Mode
+from robot_il.spec import CONTROL_PERIOD_S, Event, Mode
 
 PERIOD_NS = 5_000_000
 # A pendulum that doubles its lean in about 0.15 s; torque in N m. The numbers are of the order of a 10 kg robot.
@@ -26,7 +26,7 @@ class VirtualClock:
 
 
 class ScriptedRobot:
-    """Implements Device. ``silence`` holds state_seq numbers that never arrive; ``corrupt`` maps seq to field changes."""
+    """A Device; ``silence`` holds state_seq numbers that never arrive, ``corrupt`` maps a number to changed fields."""
 
     def __init__(self, pitch: float = 0.05) -> None:
         self.clock = VirtualClock()
@@ -39,6 +39,7 @@ class ScriptedRobot:
         self.gone_after: int | None = None
         self.x = np.array([pitch, 0.0, 0.0, 0.0])
         self.seq = 0
+        self.slipped_ns = 0
         self.torques = (0.0, 0.0)
         self.commands: list[tuple[int, float, float]] = []
         self.requests: list[str] = []
@@ -47,7 +48,7 @@ class ScriptedRobot:
         return Identity(1, "0.0.0", 1, 0.001, 0)
 
     def read(self, deadline_ns: int) -> State | None:
-        due = 1_000_000_000 + (self.seq + 1) * PERIOD_NS
+        due = 1_000_000_000 + (self.seq + 1) * PERIOD_NS + self.slipped_ns
         if due > deadline_ns:
             self.clock.time_ns = max(self.clock.time_ns, deadline_ns)
             return None
@@ -59,6 +60,12 @@ class ScriptedRobot:
             return self.read(deadline_ns)
         return self._state()
 
+    def slip(self, seconds: float, reported: bool = True) -> None:
+        """The world pauses, as a simulation on a busy host does; the next read reports it if it is known."""
+        self.slipped_ns += round(seconds * 1e9)
+        if reported:
+            self.events.append(DeviceEvent(self.seq * 5000, Event.TIME_SLIPPED, 0, seconds * 1e3))
+
     def _advance(self) -> None:
         self.seq += 1
         total = sum(self.torques) if self.mode == Mode.ARMED else 0.0
@@ -67,8 +74,9 @@ class ScriptedRobot:
 
     def _state(self) -> State:
         pitch, pitch_rate, position, velocity = self.x.astype(np.float32).tolist()  # as the wire carries them
-        values = {name: 0.0 for name in State._fields}
-        values |= {"mcu_time_us": self.seq * 5000, "state_seq": self.seq, "command_seq": len(self.commands), "battery": 24.0}
+        values = dict.fromkeys(State._fields, 0.0)
+        values |= {"mcu_time_us": self.seq * 5000, "state_seq": self.seq, "battery": 24.0}
+        values["command_seq"] = len(self.commands)
         values |= {"pitch": pitch, "pitch_rate": pitch_rate, "position": position, "velocity": velocity}
         values |= {"rejected": 0, "faults": 0, "mode": int(self.mode)}
         values |= self.corrupt.get(self.seq, {})

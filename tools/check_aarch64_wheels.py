@@ -1,6 +1,6 @@
 """Checks that the bare install resolves to wheels on linux aarch64, the robot's controller, without compiling anything.
 
-    ./run python tools/check_aarch64_wheels.py
+./run python tools/check_aarch64_wheels.py
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def main() -> int:
     dependencies = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
     platforms = [f"manylinux_2_{minor}_aarch64" for minor in GLIBC_MINORS] + ["manylinux2014_aarch64"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--python-version", "3.11"]
-        command += ["--implementation", "cp", "--dest", folder]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", folder]
+        command += ["--python-version", "3.11", "--implementation", "cp"]
         command += [argument for platform in platforms for argument in ("--platform", platform)]
         result = subprocess.run([*command, *dependencies], capture_output=True, text=True, check=False)
         if result.returncode:
             print(result.stderr, file=sys.stderr)
-            print("expected a wheel for each dependency on linux aarch64; pip found none for the above", file=sys.stderr)
+            print("expected wheels for linux aarch64; pip found none for the above", file=sys.stderr)
             return 1
         for wheel in sorted(Path(folder).iterdir()):
             print(wheel.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import sys
@@ -80,13 +79,11 @@ def candidates_for(paths: Sequence[Path], task_name: str | None) -> tuple[list[C
 
 def _baselines(policies: Sequence[tuple[Path, OnnxPolicy]]) -> list[Candidate]:
     """A least-squares policy for each different one that the files carry, unless it is itself among the policies."""
-    laws = [json.dumps(policy.metadata.training.get("least_squares")) for _, policy in policies]
-    known = {"null"} | {
-        law for law, (_, policy) in zip(laws, policies, strict=True) if policy.metadata.method == "linear"
-    }
+    known = {policy.metadata.baseline for _, policy in policies if policy.metadata.method == "linear"}
     candidates = []
-    for law, (path, _) in zip(laws, policies, strict=True):
-        if law not in known:
+    for path, policy in policies:
+        law = policy.metadata.baseline
+        if law is not None and law not in known:
             known.add(law)
             candidates.append(Candidate(f"linear ({path.stem})", path, baseline=True))
     return candidates
@@ -94,8 +91,10 @@ def _baselines(policies: Sequence[tuple[Path, OnnxPolicy]]) -> list[Candidate]:
 
 def _least_squares(path: Path, task: Task) -> PolicyController:
     """The least-squares policy in a policy file: torque = weights @ observation + bias, clipped to the limit."""
-    law = OnnxPolicy(path, task).metadata.training["least_squares"]
-    weights, bias = np.array(law["weights"][0]), float(law["bias"][0])
+    law = OnnxPolicy(path, task).metadata.baseline
+    if law is None:
+        raise PolicyError("a policy file with its least-squares baseline", f"{path} without", "export it again")
+    weights, bias = np.array(law.weights[0]), law.bias[0]
 
     def torque(observation: tuple[float, ...]) -> float:
         return float(np.clip(weights @ observation + bias, -TORQUE_LIMIT_NM, TORQUE_LIMIT_NM))
@@ -120,18 +119,15 @@ def evaluate_candidates(
     if workers == 1:
         chunks = _with_progress(map(_run_chunk, jobs), len(jobs))
     else:
+        os.environ["OMP_NUM_THREADS"] = "1"  # inherited: processes of several threads each would fight for the cores
         # spawn, not fork: a physics engine and an inference runtime do not survive a fork
-        with multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread) as pool:
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:
             chunks = _with_progress(pool.imap(_run_chunk, jobs), len(jobs))
     per_candidate = len(jobs) // len(candidates)
     return [
         [episode for chunk in chunks[index * per_candidate : (index + 1) * per_candidate] for episode in chunk]
         for index in range(len(candidates))
     ]
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _run_chunk(job: tuple[Rollout, Candidate, Sequence[int]]) -> list[Episode]:

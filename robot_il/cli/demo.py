@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 METHODS = ("linear", "bc", "dmil", "d2mil")
-PUSHES = tuple((3 + 4 * number, 2.5 if number % 2 else -2.0) for number in range(13))
+PUSHES = tuple((3 + 4 * number, 2.5 if number % 2 else -2.0) for number in range(15))
 """(time since release in s, impulse in N s): somebody nudges the robot, or nobody would learn to catch it."""
 
 
@@ -107,7 +107,7 @@ def _record(out: Path, port: Path, seed: int) -> None:
     _stage(
         "record the operator (synthetic)",
         ["record", "--device", port, "--controller", "operator", "--task", "stand", "--label", "suboptimal"]
-        + ["--seed", seed, "--seconds", 52, "--out", out / "operator.mcap"],
+        + ["--seed", seed, "--seconds", 60, "--out", out / "operator.mcap"],
     )
     _stage("look at the recording", ["log", "check", out / "operator.mcap"])
     _stage(
@@ -119,7 +119,7 @@ def _record(out: Path, port: Path, seed: int) -> None:
 
 def _train(out: Path, seed: int) -> None:
     for method in METHODS:
-        settings = ["--set", "data=all"] if method in ("linear", "bc") else []
+        settings = [] if method == "d2mil" else ["--set", "data=all"]  # d2mil alone tells the two apart
         _stage(
             f"train {method}",
             ["train", method, "--data", out / "dataset", "--out", out / f"run-{method}", "--seed", seed, *settings],

@@ -66,7 +66,7 @@ def drive(plan: Drive) -> int:
     """Arms through the checklist, drives, logs, comes to a safe stop and prints what it was like.
 
     Returns:
-        exit code: 0 where the run ended as asked, 1 where it was cut short.
+        exit code: 0 where the run ended when asked, with the controller still trusted; 1 otherwise.
 
     Raises:
         ConfigError: the time is not positive, or the log exists.
@@ -96,7 +96,7 @@ def drive(plan: Drive) -> int:
     print(f"real time {granted}")
     _print_report(report, ticks)
     print(f"log {plan.out}")
-    return 0 if report.outcome is SupervisorState.DISARMED and report.reasons == ["stop requested"] else 1
+    return 0 if report.outcome is SupervisorState.DISARMED and report.as_asked else 1
 
 
 def _session(plan: Drive, guard: Guard, identity: Identity) -> Session:
@@ -160,10 +160,12 @@ def _stopping_on_signals(loop: ControlLoop) -> Iterator[None]:
 
 
 def _print_report(report: LoopReport, ticks: int) -> None:
+    driven = report.controlled + report.rescued
     print(
-        f"drove {report.driven} ticks of {ticks} asked for ({report.driven / CONTROL_RATE_HZ:.1f} s), "
-        f"{report.fallback} by the fallback; ended {report.outcome.name} ({', '.join(report.reasons) or 'no reason'})"
+        f"drove {driven / CONTROL_RATE_HZ:.2f} s of {ticks / CONTROL_RATE_HZ:.2f} s: {report.controlled} ticks by the "
+        f"controller, {report.rescued} by the fallback; then {report.settled} to come to rest"
     )
+    print(f"ended {report.outcome.name.lower().replace('_', ' ')}: {', '.join(report.reasons) or 'no reason'}")
     print(f"{'':26s}{'p50':>9s}{'p99':>9s}{'p99.9':>9s}{'max':>9s}")
     for name, values in (("lateness, us", report.lateness_us), ("sensor to command, us", report.latency_us)):
         if values:

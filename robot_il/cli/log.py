@@ -102,9 +102,14 @@ def _info_lines(log: Log, timing: Timing) -> list[str]:
 
 
 def _describe(settings: dict[str, Any]) -> str:
-    name = str(settings.get("name", "unnamed"))
-    rest = ", ".join(f"{key} {value}" for key, value in settings.items() if key != "name")
-    return f"{name}: {rest}" if rest else name
+    rest = ", ".join(f"{key} {_short(value)}" for key, value in settings.items() if key != "name")
+    return ": ".join(part for part in (str(settings.get("name", "")), rest) if part)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_short(part) for part in value) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _spread(spread: Spread) -> str:

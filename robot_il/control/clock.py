@@ -60,6 +60,11 @@ class ArrivalGrid:
         self._origin_ns += correction
         return max(0, lateness)
 
+    def slipped(self, lost_ns: int) -> None:
+        """Moves the grid by time that the MCU's own clock says it lost: a simulation whose host was too busy."""
+        if self._origin_ns is not None:
+            self._origin_ns += lost_ns
+
     def due_ns(self, now_ns: int) -> int:
         """When the next STATE is due, in ns on the host's clock; ``now_ns`` before the first one."""
         if self._origin_ns is None:

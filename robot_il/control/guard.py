@@ -47,7 +47,7 @@ class GuardLimits:
         lookahead_s: how far ahead the lean is predicted from its rate.
         regain_s: how long the predicted lean must stay under half of ``switch_tilt_rad`` before the controller gets the
             robot back.
-        max_regains: how often it gets it back; after that the fallback keeps it.
+        max_rescues: how often it may be rescued from a lean and get the robot back; after that the fallback keeps it.
         settle_s: longest time the fallback takes to come to rest before a safe stop.
     """
 
@@ -57,7 +57,7 @@ class GuardLimits:
     switch_tilt_rad: float = 0.2
     lookahead_s: float = 0.1
     regain_s: float = 1.0
-    max_regains: int = 3
+    max_rescues: int = 3
     settle_s: float = 2.0
 
 
@@ -129,7 +129,7 @@ class Guard:
         self._yaw_reference: float | None = None
         self._calm_ticks = 0
         self._settle_ticks = 0
-        self._regains = 0
+        self._rescues = 0
         self._returnable = False
 
     def decide(self, state: State, inputs: LoopInput = NO_INPUT) -> Decision:
@@ -171,12 +171,12 @@ class Guard:
             return
         if event is _E.ARM_REQUESTED:
             self._start()
-        if event is _E.REGION_REGAINED:
-            self._regains += 1
-        elif self.supervisor.state is _S.FALLBACK:
+        if self.supervisor.state is _S.FALLBACK:
             self._calm_ticks = self._settle_ticks = 0
-            self._returnable = event in (_E.REGION_LEFT, _E.OBSERVATION_STALE)
-            self._returnable &= self._regains < self.limits.max_regains
+            self._rescues += event is _E.REGION_LEFT
+            # a silent link is not the controller's fault, a lean is
+            rescued = event is _E.REGION_LEFT and self._rescues <= self.limits.max_rescues
+            self._returnable = rescued or event is _E.OBSERVATION_STALE
 
     def _check(self, state: State) -> None:
         """Turns what the STATE shows into events."""
@@ -205,6 +205,11 @@ class Guard:
                 self.handle(_E.REGION_REGAINED)
             elif self.stopping:
                 self._settle(state)
+
+    @property
+    def controller_trusted(self) -> bool:
+        """Whether the controller drives, or will again once the robot is calm."""
+        return self.supervisor.state is _S.RUNNING or (self.supervisor.state is _S.FALLBACK and self._returnable)
 
     @property
     def stopping(self) -> bool:

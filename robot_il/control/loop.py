@@ -63,8 +63,10 @@ class LoopReport:
 
     Attributes:
         outcome: state of the supervisor at the end.
-        driven: ticks answered by the controller or the fallback.
-        fallback: those of them answered by the fallback.
+        controlled: ticks answered by the controller.
+        rescued: ticks answered by the fallback before the stop was asked for.
+        settled: ticks answered by the fallback to bring the robot to rest after that.
+        as_asked: whether the run ended when it was asked to, with a controller that was still trusted.
         skipped: grid periods without a STATE.
         misses: ticks on which the answer took longer than half a period.
         lateness_us: arrival of each STATE against the grid, in us.
@@ -73,8 +75,10 @@ class LoopReport:
     """
 
     outcome: SupervisorState = SupervisorState.DISARMED
-    driven: int = 0
-    fallback: int = 0
+    controlled: int = 0
+    rescued: int = 0
+    settled: int = 0
+    as_asked: bool = False
     skipped: int = 0
     misses: int = 0
     lateness_us: array[float] = field(default_factory=lambda: array("d"))
@@ -164,8 +168,10 @@ class ControlLoop:
                     raise LinkError("a STATE every 5 ms", "none for 1 s", "check power and cable of the robot")
                 continue
             before = self.guard.supervisor.state
-            if (self._stop or self.report.driven >= ticks) and not self.guard.stopping:
+            complete = self.report.controlled + self.report.rescued >= ticks
+            if (self._stop or complete) and not self.guard.stopping:
                 self._inputs |= LoopInput.STOP_REQUESTED
+                self.report.as_asked = self.guard.controller_trusted
             elif before is SupervisorState.ARMING and waited > ARM_PATIENCE_TICKS:
                 self._inputs |= LoopInput.ARM_REFUSED
             self._tick(state)
@@ -184,6 +190,7 @@ class ControlLoop:
         now = self._clock.now_ns()
         overdue = max(self._grid.due_ns(now), now) + PERIOD_NS // 2
         state = self._device.read(overdue)
+        self._allow_for_slips()
         silent_periods = self._silence_ns() / PERIOD_NS
         if silent_periods > STALE_PERIODS:
             self._notice(LoopInput.OBSERVATION_STALE)
@@ -192,6 +199,16 @@ class ControlLoop:
             if newly_lost and state is None:
                 self._device.request("disarm")
         return state
+
+    def _allow_for_slips(self) -> None:
+        """Time that the MCU's clock says it lost was no silence: nothing moved meanwhile."""
+        lost_ms = sum(event.value for event in self._device.events if event.event is Event.TIME_SLIPPED)
+        if lost_ms > 0.0:
+            lost_ns = round(lost_ms * 1e6)
+            self._grid.slipped(lost_ns)
+            self._last_receive_ns += lost_ns
+            self._inputs &= ~LoopInput.OBSERVATION_STALE
+            self._forward_events()
 
     def _notice(self, what: LoopInput) -> bool:
         """Hands something to the guard with the next STATE; True, and an event, for the first time in a silence."""
@@ -266,8 +283,12 @@ class ControlLoop:
         report.skipped = self._grid.skipped
         if not decision.source:
             return
-        report.driven += 1
-        report.fallback += decision.source == 2
+        if decision.source == 1:
+            report.controlled += 1
+        elif self.guard.stopping:
+            report.settled += 1
+        else:
+            report.rescued += 1
         report.latency_us.append((send_ns - receive_ns) / 1000.0)
         if send_ns - receive_ns > PERIOD_NS // 2:
             report.misses += 1

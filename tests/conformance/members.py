@@ -51,7 +51,9 @@ DEVICES: dict[str, Callable[[], AbstractContextManager[tuple[Device, Clock]]]] =
     "scripted robot": scripted_robot,
 }
 CONTROLLERS: dict[str, Callable[[], Controller]] = {
-    **{f"lqr {task.name}": (lambda task=task: LinearController(lqr_gain(ROBOT, task), task)) for task in TASKS.values()},
+    **{
+        f"lqr {task.name}": (lambda task=task: LinearController(lqr_gain(ROBOT, task), task)) for task in TASKS.values()
+    },
     **{
         f"operator {task.name}": (lambda task=task: SyntheticOperator(lqr_gain(ROBOT, task), task, seed=5))
         for task in TASKS.values()

@@ -24,7 +24,8 @@ def controller(request: pytest.FixtureRequest) -> Controller:
 def states(count: int = 200) -> list[State]:
     made = []
     for index in range(count):
-        values: dict = dict.fromkeys(State._fields, 0.0) | {"mode": int(Mode.ARMED), "state_seq": index, "battery": 24.0}
+        values: dict = dict.fromkeys(State._fields, 0.0) | {"mode": int(Mode.ARMED), "battery": 24.0}
+        values["state_seq"] = index
         lean = 0.05 * math.sin(0.2 * index)
         made.append(State(**values | {"pitch": lean, "pitch_rate": -lean, "position": 3 * lean, "velocity": lean}))
     return made

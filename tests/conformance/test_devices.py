@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -41,7 +42,7 @@ def until_mode(device: Device, clock: Clock, mode: Mode) -> State:
 def test_states_come_in_order_at_the_control_rate(opened) -> None:
     states = [following(*opened) for _ in range(20)]
     assert [s.state_seq - states[0].state_seq for s in states] == list(range(20))
-    assert {b.mcu_time_us - a.mcu_time_us for a, b in zip(states, states[1:], strict=False)} == {5000}
+    assert {b.mcu_time_us - a.mcu_time_us for a, b in itertools.pairwise(states)} == {5000}
 
 
 def test_every_state_is_plausible_and_starts_disarmed(opened) -> None:

@@ -62,9 +62,7 @@ def test_a_slow_link_is_named() -> None:
     assert failed(checklist(identity(ROUND_TRIP_LIMIT_S * 1.01), states(), None)) == ["link round trip"]
 
 
-@pytest.mark.parametrize(
-    "observed", [states(count=OBSERVED_TICKS - 1), states(lost=20), states(period_us=10_000), []]
-)
+@pytest.mark.parametrize("observed", [states(count=OBSERVED_TICKS - 1), states(lost=20), states(period_us=10_000), []])
 def test_a_wrong_state_rate_is_named(observed: list[State]) -> None:
     assert failed(checklist(identity(), observed, None)) == ["state rate"]
 

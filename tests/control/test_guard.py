@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -143,14 +144,14 @@ def test_heading_hold_turns_back() -> None:
 
 
 def test_leaving_the_region_hands_over_and_calm_hands_back_a_limited_number_of_times() -> None:
-    limits = GuardLimits(torque_slew_nm_s=1e9, max_regains=2, regain_s=0.1)
+    limits = GuardLimits(torque_slew_nm_s=1e9, max_rescues=2, regain_s=0.1)
     guard = running(Constant(1.0), limits)
     sources = []
     for _ in range(4):
         sources.append(guard.decide(state()).source)
         sources.append(guard.decide(state(pitch=0.25)).source)
         sources += [guard.decide(state()).source for _ in range(30)]
-    hand_backs = sum(1 for a, b in zip(sources, sources[1:], strict=False) if (a, b) == (2, 1))
+    hand_backs = sum(1 for a, b in itertools.pairwise(sources) if (a, b) == (2, 1))
     assert hand_backs == 2
     assert sources[-1] == 2
 

@@ -12,7 +12,6 @@ from robot_il.control.loop import ControlLoop
 from robot_il.control.replay import recorded_intent, replay
 from robot_il.control.supervisor import SupervisorState
 from robot_il.spec import TASKS, TICK_DTYPE, Mode
-
 from tests.scripted_robot import GAIN, MemorySink, ScriptedRobot
 
 STAND = TASKS["stand"]
@@ -64,6 +63,42 @@ def test_a_robot_that_will_not_arm_ends_the_run(robot, sink) -> None:
     assert not [command for command in robot.commands if command[1] or command[2]]
 
 
+def test_a_run_is_as_asked_unless_the_controller_lost_the_robot(robot, sink) -> None:
+    class Broken(LinearController):
+        def torque(self, state):
+            return math.nan
+
+    assert run(robot, sink, 100).as_asked
+    assert not run(ScriptedRobot(), sink, 100, Broken(GAIN, STAND)).as_asked
+
+
+def test_time_that_the_mcu_lost_is_neither_lateness_nor_silence(robot, sink) -> None:
+    loop = ControlLoop(robot, robot.clock, Guard(lqr(), lqr()), sink)
+
+    def slip(state, decision) -> None:
+        if state.state_seq == 60:
+            robot.slip(0.048)
+
+    loop._on_tick = slip
+    report = loop.run(150)
+    assert report.reasons == ["stop requested"]
+    assert max(report.lateness_us) < 1000
+    assert [name for name, _ in sink.events].count("mcu_time_slipped") == 1
+
+
+def test_a_stall_that_the_mcu_did_not_report_is_lateness_and_silence(robot, sink) -> None:
+    loop = ControlLoop(robot, robot.clock, Guard(lqr(), lqr()), sink)
+
+    def stall(state, decision) -> None:
+        if state.state_seq == 60:
+            robot.slip(0.048, reported=False)
+
+    loop._on_tick = stall
+    report = loop.run(150)
+    assert "observation stale" in report.reasons
+    assert max(report.lateness_us) > 40_000
+
+
 def test_arm_is_not_repeated_at_every_tick(robot, sink) -> None:
     robot.refuses_to_arm = True
     run(robot, sink, 100)
@@ -93,7 +128,7 @@ def test_silence_of_a_second_is_a_lost_link(robot, sink) -> None:
     robot.silence = set(range(50, 10_000))
     report = run(robot, sink, 500)
     assert report.outcome is SupervisorState.FAULT
-    assert ("link_lost", "observation_late") == (sink.events[-1][0], sink.events[-2][0])
+    assert (sink.events[-1][0], sink.events[-2][0]) == ("link_lost", "observation_late")
 
 
 def test_a_link_that_breaks_is_a_fault_and_is_logged(robot, sink) -> None:
@@ -127,7 +162,7 @@ def test_a_stop_request_ends_the_run_early_and_safely(robot, sink) -> None:
     loop._on_tick = lambda state, decision: loop.request_stop() if state.state_seq == 100 else None
     report = loop.run(100_000)
     assert report.outcome is SupervisorState.DISARMED
-    assert report.driven < 1000
+    assert report.controlled < 1000
 
 
 @pytest.mark.parametrize("kind", ["lqr", "operator"])

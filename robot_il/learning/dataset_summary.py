@@ -1,0 +1,39 @@
+"""A dataset as lines of text: what is in it, what is held out, and what was dropped and why."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_il.learning.dataset import Channel, Dataset
+from robot_il.spec import LABELS
+
+
+def summary_lines(dataset: Dataset) -> list[str]:
+    """The table that ``robot-il dataset`` prints."""
+    info = dataset.info
+    period = f"{info.period_s * 1e3:.4g} ms apart" if info.period_s else "of unknown period"
+    lines = [
+        f"dataset {info.hash[:12]}: {len(dataset)} transitions {period}, task {info.task or '(foreign)'}",
+        f"observation  {', '.join(f'{channel.name} [{channel.unit}]' for channel in info.observation)}",
+        f"action       {', '.join(map(_limits, info.action))}"
+        + (f", as {info.action_source}" if info.action_source else ""),
+        "",
+        f"{'label':<12}{'episodes':>10}{'held out':>10}{'rows':>10}{'held out':>10}{'falls':>8}{'seconds':>10}",
+    ]
+    for index, label in enumerate(LABELS):
+        chosen = dataset.label == index
+        if chosen.any():
+            records = [record for record in info.episodes if record.label == label]
+            lines.append(
+                f"{label:<12}{len(records):>10}{sum(record.held_out for record in records):>10}"
+                f"{int(chosen.sum()):>10}{int((chosen & dataset.held_out).sum()):>10}"
+                f"{int(dataset.terminals[chosen].sum()):>8}{int(chosen.sum()) * info.period_s:>10.2f}"
+            )
+    beyond = (dataset.actions < info.action_low) | (dataset.actions > info.action_high)
+    if beyond.any():
+        lines.append(f"warning: {int(np.any(beyond, axis=1).sum())} actions lie beyond their limits")
+    return [*lines, *(f"  {note}" for note in info.notes)]
+
+
+def _limits(channel: Channel) -> str:
+    return f"{channel.name} [{channel.unit}] in [{channel.low:.6g}, {channel.high:.6g}]"

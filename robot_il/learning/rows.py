@@ -1,0 +1,114 @@
+"""Transitions as one matrix, so that drawing a batch is one gather and joining batches is one copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N transitions in network coordinates.
+
+    Attributes:
+        table: float32 (N, 2S + 3A): state | action clipped for input | action | log volume | scaled change of state.
+        states: S.
+        actions: A.
+    """
+
+    table: Tensor
+    states: int
+    actions: int
+
+    def __post_init__(self) -> None:
+        width = 2 * self.states + 3 * self.actions
+        if self.table.ndim != 2 or self.table.shape[1] != width:
+            raise ValueError(f"expected a table of width {width}; came {tuple(self.table.shape)}")
+
+    @classmethod
+    def join(cls, state: Tensor, action: Tensor, log_volume: Tensor, change: Tensor, clip: float) -> Rows:
+        """From states and scaled changes (N, S), actions v and their log volumes (N, A)."""
+        table = torch.cat([state, action.clamp(-clip, clip), action, log_volume, change], dim=1)
+        return cls(table, state.shape[1], action.shape[1])
+
+    @classmethod
+    def stack(cls, *parts: Rows) -> Rows:
+        """All rows of the parts, in order."""
+        return cls(torch.cat([part.table for part in parts]), parts[0].states, parts[0].actions)
+
+    def __len__(self) -> int:
+        """N."""
+        return self.table.shape[0]
+
+    def draw(self, count: int, generator: torch.Generator) -> Rows:
+        """``count`` rows, uniformly and with replacement."""
+        index = torch.randint(len(self), (count,), generator=generator)
+        return Rows(self.table.index_select(0, index), self.states, self.actions)
+
+    @property
+    def state(self) -> Tensor:
+        """Standardised, clipped states, (N, S)."""
+        return self.table[:, : self.states]
+
+    @property
+    def inputs(self) -> Tensor:
+        """State and clipped action beside each other, (N, S + A)."""
+        return self.table[:, : self.states + self.actions]
+
+    @property
+    def action(self) -> Tensor:
+        """Standardised pre-tanh actions v, (N, A)."""
+        start = self.states + self.actions
+        return self.table[:, start : start + self.actions]
+
+    @property
+    def log_volume(self) -> Tensor:
+        """Their log |dv/da|, (N, A)."""
+        start = self.states + 2 * self.actions
+        return self.table[:, start : start + self.actions]
+
+    @property
+    def change(self) -> Tensor:
+        """Change of state until the next step, divided by its spread, (N, S)."""
+        return self.table[:, self.states + 3 * self.actions :]
+
+
+class Ring:
+    """A first-in-first-out store of rows with a fixed capacity."""
+
+    def __init__(self, capacity: int, states: int, actions: int) -> None:
+        self.capacity = capacity
+        self._rows = Rows(torch.zeros(capacity, 2 * states + 3 * actions), states, actions)
+        self._next = 0
+        self._size = 0
+
+    def __len__(self) -> int:
+        """Rows in store."""
+        return self._size
+
+    def add(self, rows: Rows) -> None:
+        """Stores the rows, over the oldest where it is full; of more than the capacity, the last ones."""
+        table = rows.table[-self.capacity :]
+        index = (self._next + torch.arange(len(table))) % self.capacity
+        self._rows.table.index_copy_(0, index, table)
+        self._next = (self._next + len(table)) % self.capacity
+        self._size = min(self._size + len(table), self.capacity)
+
+    def draw(self, count: int, generator: torch.Generator) -> Rows:
+        """``count`` rows, uniformly and with replacement."""
+        return self.rows().draw(count, generator)
+
+    def rows(self) -> Rows:
+        """What is in store; a view."""
+        return Rows(self._rows.table[: self._size], self._rows.states, self._rows.actions)
+
+    def state(self) -> dict[str, Tensor | int]:
+        """Everything needed to go on exactly here."""
+        return {"table": self._rows.table.clone(), "next": self._next, "size": self._size}
+
+    def restore(self, state: dict) -> None:
+        """Goes back to what ``state`` returned."""
+        self._rows.table.copy_(state["table"])
+        self._next, self._size = int(state["next"]), int(state["size"])

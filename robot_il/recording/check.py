@@ -1,0 +1,259 @@
+"""Is a recording fit to learn from? Hard failures, and scores that tell a busy host from a bad link or robot."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from robot_il.recording.evidence import disagreement, gaps, longest_repeat, steps
+from robot_il.recording.reader import COMPLETE, DAMAGED, Log
+from robot_il.recording.timing import Timing, measure
+from robot_il.spec import (
+    CONTROL_PERIOD_S,
+    CONTROL_RATE_HZ,
+    HOST_SIGNALS,
+    STATE_SIGNALS,
+    TICK_SIGNALS,
+    TORQUE_LIMIT_NM,
+    Fault,
+    Mode,
+)
+
+FAIL: Final = "fail"
+WARN: Final = "warn"
+OK: Final = "ok"
+
+STUCK_TICKS: Final = CONTROL_RATE_HZ // 4
+"""A sensor with noise that repeats itself bit for bit this often is stuck."""
+NOISY_SENSORS: Final = ("pitch", "pitch_rate", "yaw_rate")
+QUANTISED_SENSORS: Final = ("wheel_velocity_left", "wheel_velocity_right")
+"""May rest on one value at standstill, so being stuck is only suspicious."""
+LATE_US: Final = CONTROL_PERIOD_S * 1e6 / 2
+MCU_JITTER_US: Final = 1000
+
+_FLOAT_SIGNALS = [signal.name for signal in TICK_SIGNALS if signal.dtype == "f4"]
+_MAY_BE_NAN = {"intent"}
+_ONLY_DRIVEN = {"controller_torque", "limited_torque"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: identifier of the check.
+        severity: ``fail`` (do not learn from it), ``warn`` (look at it) or ``ok``.
+        count: how many ticks, or whatever ``text`` names.
+        text: the finding in words, with units.
+    """
+
+    name: str
+    severity: str
+    count: int
+    text: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All findings on one log.
+
+    Attributes:
+        path: the file.
+        label: its label.
+        status: whether the file is complete, cut or damaged.
+        ticks: ticks in it.
+        verdict: who is to blame for lost time, in words.
+        findings: in the order of the checks.
+        timing: of the whole recording.
+    """
+
+    path: str
+    label: str
+    status: str
+    ticks: int
+    verdict: str
+    findings: tuple[Finding, ...]
+    timing: Timing
+
+    @property
+    def passed(self) -> bool:
+        """No hard failure."""
+        return all(finding.severity != FAIL for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values; what was never measured is null."""
+        return {"passed": self.passed, **without_nan(asdict(self))}
+
+    def lines(self) -> list[str]:
+        """All of it as a table for a person."""
+        width = max(len(finding.name) for finding in self.findings)
+        rows = [f"{finding.severity:<4}  {finding.name:<{width}}  {finding.text}" for finding in self.findings]
+        passed = "fit to learn from" if self.passed else "NOT fit to learn from"
+        return [f"{self.path}: {self.ticks} ticks, {self.label}, {self.status}", *rows, self.verdict, passed]
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN: null instead, at any depth."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check(log: Log) -> CheckReport:
+    """Looks at a log from all sides."""
+    timing = measure(log)
+    if len(log.ticks):
+        findings = [finding for look in _CHECKS for finding in look(log, timing)]
+    else:
+        findings = [*_check_file(log, timing), Finding("ticks", FAIL, 0, "not a single tick")]
+    return CheckReport(
+        path=str(log.path),
+        label=log.label,
+        status=log.status,
+        ticks=len(log.ticks),
+        verdict=_verdict(log, timing),
+        findings=tuple(findings),
+        timing=timing,
+    )
+
+
+def _grade(name: str, count: int, total: int, what: str, warn_share: float, fail_share: float = 2.0) -> Finding:
+    """A finding by its share of the ticks; above ``fail_share`` or ``warn_share`` it is one."""
+    share = count / max(1, total)
+    severity = FAIL if share > fail_share else WARN if share > warn_share else OK
+    return Finding(name, severity, count, f"{what}: {count} ({100 * share:.2g} %)")
+
+
+def _check_file(log: Log, timing: Timing) -> Iterator[Finding]:
+    severity = {COMPLETE: OK, DAMAGED: FAIL}.get(log.status, WARN)
+    yield Finding("file", severity, log.lost_ticks, "; ".join(log.problems) or "complete, all checksums hold")
+
+
+def _check_order(log: Log, timing: Timing) -> Iterator[Finding]:
+    for name in ("mcu_time_us", "state_seq", "host_receive_ns", "tick"):
+        back = int((steps(log.ticks, name) <= 0).sum())
+        yield Finding(f"order of {name}", FAIL if back else OK, back, f"steps back or standing still: {back}")
+
+
+def _check_gaps(log: Log, timing: Timing) -> Iterator[Finding]:
+    on_link, by_host = gaps(log.ticks)
+    periods = len(log.ticks) + on_link + by_host
+    yield _grade("lost on the link", on_link, periods, "STATEs lost or spoiled on the way", 0.0, 0.01)
+    yield _grade("skipped by the host", by_host, periods, "STATEs that the host was too late to answer", 0.001)
+    recorder = int((steps(log.ticks, "tick") - 1).clip(0).sum()) - timing.skipped
+    yield _grade("lost by the recorder", max(0, recorder), periods, "ticks that were not recorded", 0.0, 0.01)
+
+
+def _check_time(log: Log, timing: Timing) -> Iterator[Finding]:
+    late = int((log.ticks["lateness_us"] > LATE_US).sum())
+    yield _grade("late ticks", late, len(log.ticks), f"more than {LATE_US:.0f} us behind the grid", 0.01)
+    expected_us = steps(log.ticks, "state_seq") * round(CONTROL_PERIOD_S * 1e6)
+    off = int((np.abs(steps(log.ticks, "mcu_time_us") - expected_us) > MCU_JITTER_US).sum())
+    yield _grade("robot's clock", off, len(log.ticks), f"periods off by more than {MCU_JITTER_US} us", 0.0)
+    slipped = math.ceil(timing.slipped_ms)
+    text = f"simulated time lost to a busy host: {timing.slipped_ms:.4g} ms"
+    yield Finding("slipped time", WARN if slipped else OK, slipped, text)
+
+
+def _check_values(log: Log, timing: Timing) -> Iterator[Finding]:
+    driven = log.ticks["source"] > 0
+    for name in _FLOAT_SIGNALS:
+        wrong = ~np.isfinite(log.ticks[name])
+        if name in _ONLY_DRIVEN:
+            wrong &= driven
+        if name not in _MAY_BE_NAN and wrong.any():
+            count = int(wrong.sum())
+            yield Finding(f"{name} finite", FAIL, count, f"not a number or infinite: {count}, first at {_first(wrong)}")
+    for signal in STATE_SIGNALS + HOST_SIGNALS:
+        if signal.low is None or signal.high is None:
+            continue
+        values = log.ticks[signal.name]
+        beyond = (values < signal.low) | (values > signal.high)
+        if beyond.any():
+            count = int(beyond.sum())
+            where = f"{count}, first at {_first(beyond)}"
+            yield Finding(
+                f"{signal.name} range", FAIL, count, f"outside {signal.low:g}..{signal.high:g} {signal.unit}: {where}"
+            )
+        at_end = int(((values == signal.low) | (values == signal.high)).sum())
+        if at_end and not signal.name.startswith("applied") and signal.low != 0:
+            yield Finding(f"{signal.name} saturated", WARN, at_end, f"at the end of its range: {at_end}")
+
+
+def _check_stuck(log: Log, timing: Timing) -> Iterator[Finding]:
+    armed = log.ticks["mode"] == Mode.ARMED
+    for name in (*NOISY_SENSORS, *QUANTISED_SENSORS):
+        longest = longest_repeat(log.ticks[name], armed)
+        if longest >= STUCK_TICKS:
+            severity = FAIL if name in NOISY_SENSORS else WARN
+            yield Finding(f"{name} stuck", severity, longest, f"the same value on {longest} ticks in a row while armed")
+
+
+def _check_torque(log: Log, timing: Timing) -> Iterator[Finding]:
+    ticks = log.ticks[log.ticks["source"] > 0]
+    clipped = int((ticks["controller_torque"] != ticks["limited_torque"]).sum())
+    yield _grade("clipped torque", clipped, len(ticks), "driven ticks on which the host's limits changed it", 0.05)
+    largest = int((np.abs(ticks["limited_torque"]) >= TORQUE_LIMIT_NM * (1 - 1e-6)).sum())
+    yield _grade("saturated torque", largest, len(ticks), f"driven ticks at +-{TORQUE_LIMIT_NM:g} N m", 0.05)
+    fallback = int((ticks["source"] == 2).sum())
+    yield _grade("fallback", fallback, len(ticks), "driven ticks on which the fallback was in charge", 0.0)
+
+
+def _check_commands(log: Log, timing: Timing) -> Iterator[Finding]:
+    rejected = int(steps(log.ticks, "rejected").clip(0).sum())
+    yield _grade("rejected commands", rejected, len(log.ticks), "commands that the robot rejected", 0.0, 0.05)
+    wrong, compared = disagreement(log.ticks)
+    text = "ticks on which the robot applied another torque than it was sent"
+    yield _grade("sent against applied", wrong, compared, text, 0.01, 0.2)
+
+
+def _check_stops(log: Log, timing: Timing) -> Iterator[Finding]:
+    faults = Fault(int(np.bitwise_or.reduce(log.ticks["faults"][log.ticks["mode"] != Mode.DISARMED], initial=0)))
+    stopped = int(np.isin(log.ticks["mode"], (Mode.STOPPED, Mode.ESTOPPED)).sum())
+    names = ", ".join(fault.name or "" for fault in faults) or "none"
+    yield Finding("stops", WARN if stopped else OK, stopped, f"ticks while stopped: {stopped}; faults: {names}")
+
+
+_CHECKS: Final[tuple[Callable[[Log, Timing], Iterator[Finding]], ...]] = (
+    _check_file,
+    _check_order,
+    _check_gaps,
+    _check_time,
+    _check_values,
+    _check_stuck,
+    _check_torque,
+    _check_commands,
+    _check_stops,
+)
+
+
+def _first(where: np.ndarray) -> str:
+    return f"tick {int(np.argmax(where))}"
+
+
+def _verdict(log: Log, timing: Timing) -> str:
+    if not len(log.ticks):
+        return "nothing was recorded"
+    on_link, by_host = gaps(log.ticks)
+    slow = timing.lateness_us.p99 > LATE_US
+    parts = []
+    if by_host or timing.slipped_ms or slow:
+        parts.append(
+            f"a busy host, not the stack: {by_host} periods skipped, {timing.slipped_ms:.4g} ms slipped in simulation, "
+            f"lateness p99 {timing.lateness_us.p99:.0f} us"
+        )
+    if on_link:
+        parts.append(f"a bad link: {on_link} STATEs lost on it")
+    return "; ".join(parts) or "time was kept: no period lost, none slipped"
+
+
+def report_json(report: CheckReport) -> str:
+    """The report as indented JSON text."""
+    return json.dumps(report.to_json(), indent=2)

@@ -1,0 +1,171 @@
+"""Reads a log: whole, cut at any byte, or damaged. Never returns anything that a checksum does not vouch for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from mcap.writer import MCAP0_MAGIC
+
+from robot_il.errors import LogError
+from robot_il.recording import schema
+from robot_il.recording.scan import Message, Scan, scan
+from robot_il.recording.session import Session
+from robot_il.spec import LABELS, SPEC_HASH, TICK_DTYPE
+
+COMPLETE: Final = "complete"
+CUT: Final = "cut"
+DAMAGED: Final = "damaged"
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """One recording.
+
+    Attributes:
+        path: the file.
+        ticks: ``TICK_DTYPE`` array of shape (T,), read-only, in the units of ``spec.TICK_SIGNALS``.
+        events: each with ``host_ns``, ``name``, ``detail``.
+        session: what the recording says about itself.
+        label: the newest label message, else the session's.
+        status: ``complete``, ``cut`` (all up to the cut is here) or ``damaged`` (``problems`` says what is missing).
+        sha256: of the file, as hex digits.
+        lost_ticks: ticks known to be missing from the file: their sequence numbers are skipped.
+        problems: what is not as it should be, for a person.
+        written_by: the writer's own description: versions, spec hash, start time.
+        ended: how the recording ended: ``reason``, ``ticks``, ``events``, ``dropped``; None where its end is missing.
+        messages: everything but ticks, as it is in the file.
+    """
+
+    path: Path
+    ticks: np.ndarray
+    events: list[dict[str, Any]]
+    session: Session
+    label: str
+    status: str
+    sha256: str
+    lost_ticks: int
+    problems: tuple[str, ...]
+    written_by: dict[str, Any]
+    ended: dict[str, Any] | None
+    messages: tuple[Message, ...]
+
+
+def read_log(path: Path, *, allow_incomplete: bool = True) -> Log:
+    """Reads one log.
+
+    Args:
+        path: the file; a leftover ``NAME.recording`` will do.
+        allow_incomplete: whether a cut or damaged log is returned with what is left of it.
+
+    Raises:
+        LogError: no such file, not a log of this robot or spec, nothing left of it; or it is not complete and
+            ``allow_incomplete`` is false.
+    """
+    data = _read(path)
+    if data[: len(MCAP0_MAGIC)] != MCAP0_MAGIC:
+        came = f"a file that begins with {data[:8]!r}" if data else "an empty file"
+        raise LogError(f"an MCAP log in {path}", came, "name a file made by robot-il record")
+    found = scan(data)
+    if not found.channels and not found.messages:
+        raise LogError(f"a log in {path}", f"a file cut after {len(data)} bytes, before its session", "record again")
+    _check_ours(path, found)
+    log = _assemble(path, found, hashlib.sha256(data).hexdigest())
+    if log.status != COMPLETE and not allow_incomplete:
+        remedy = f"see what is left with robot-il log recover {path}"
+        raise LogError(f"a complete log in {path}", f"one that is {log.status}: {'; '.join(log.problems)}", remedy)
+    return log
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LogError(f"to read a log in {path}", error.strerror or str(error), "check the name") from error
+
+
+def _check_ours(path: Path, found: Scan) -> None:
+    channel = found.channels.get(schema.TICK_CHANNEL)
+    kind = found.schemas.get(channel.schema_id) if channel else None
+    if channel is None or channel.topic != schema.TICK_TOPIC or (kind and kind.name != schema.TICK_SCHEMA_NAME):
+        topics = ", ".join(sorted(entry.topic for entry in found.channels.values())) or "none"
+        raise LogError(
+            f"a log of robot-il with topic {schema.TICK_TOPIC} of {schema.TICK_SCHEMA_NAME} in {path}",
+            f"someone else's MCAP file with topics {topics[:200]}",
+            "import it with robot-il dataset import",
+        )
+    theirs = channel.metadata.get("spec_hash", "none")
+    version = channel.metadata.get("format_version", "none")
+    if theirs != SPEC_HASH or version != str(schema.FORMAT_VERSION):
+        raise LogError(
+            f"spec {SPEC_HASH[:12]}, log format {schema.FORMAT_VERSION} in {path}",
+            f"spec {theirs[:12]}, log format {version[:12]}",
+            "read it with the version of robot-il that wrote it",
+        )
+
+
+def _assemble(path: Path, found: Scan, sha256: str) -> Log:
+    records = np.frombuffer(b"".join(found.ticks), schema.TICK_RECORD)
+    if (records["cdr"].view("<u4") != np.frombuffer(schema.CDR_HEADER, "<u4")).any():
+        raise LogError("ticks in little-endian CDR", "another encoding", "read it with the version that wrote it")
+    lost = _lost_ticks(records["sequence"], found.written_ticks)
+    problems = [*found.damage, *([f"{lost} ticks are lost"] if lost else [])]
+    status = DAMAGED if problems else COMPLETE if found.closed else CUT
+    if not found.closed:
+        problems.append("the end of the file is missing")
+    by_channel: dict[int, list[dict[str, Any]]] = {channel: [] for channel in found.channels}
+    for message in found.messages:
+        by_channel.setdefault(message.channel, []).append(_values(message))
+    sessions = by_channel.get(schema.SESSION_CHANNEL)
+    if not sessions:
+        raise LogError(f"a session in {path}", "none that is intact", "record again")
+    session = Session.from_json(sessions[0])
+    return Log(
+        path=path,
+        ticks=_rows(records),
+        events=by_channel.get(schema.EVENT_CHANNEL, []),
+        session=session,
+        label=_label(by_channel.get(schema.LABEL_CHANNEL, []), session),
+        status=status,
+        sha256=sha256,
+        lost_ticks=lost,
+        problems=tuple(problems),
+        written_by=sessions[0].get("written_by", {}),
+        ended=sessions[-1].get("ended"),
+        messages=tuple(found.messages),
+    )
+
+
+def _rows(records: np.ndarray) -> np.ndarray:
+    """The packed rows of the records, as a contiguous array of its own."""
+    # copied as opaque bytes: numpy would copy a structure field by field
+    rows = records.view(schema.OPAQUE_TICK_RECORD)["row"].copy().view(TICK_DTYPE)
+    rows.flags.writeable = False
+    return rows
+
+
+def _lost_ticks(sequence: np.ndarray, written: int | None) -> int:
+    """Ticks missing between the first that was written and the last that is known of."""
+    known = max(written or 0, int(sequence[-1]) + 1 if len(sequence) else 0)
+    return known - len(sequence)
+
+
+def _values(message: Message) -> dict[str, Any]:
+    try:
+        values = json.loads(message.data)
+    except ValueError as error:
+        raise LogError("JSON in a message of the log", str(error), "read it with the version that wrote it") from error
+    if not isinstance(values, dict):
+        raise LogError("JSON objects in the messages", type(values).__name__, "read it with the version that wrote it")
+    return values
+
+
+def _label(messages: list[dict[str, Any]], session: Session) -> str:
+    label = messages[-1].get("label") if messages else session.label
+    if label not in LABELS:
+        raise LogError(f"a label of {', '.join(LABELS)}", repr(label), "set one with robot-il log label")
+    return label

@@ -1,0 +1,78 @@
+"""Small datasets of a linearised wheeled pendulum at 200 Hz, driven by a noise-free or a sloppy state feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from robot_il.learning.dataset import Channel, Dataset, save_dataset
+from robot_il.learning.episodes import Episode, assemble
+from robot_il.spec import SPEC_HASH, TASKS, WHEEL_TORQUE
+
+PERIOD_S = 0.005
+GAIN = np.array([[40.0, 8.0, 4.0, 8.0]])
+"""Feedback in N m per (rad, rad/s, m, m/s); with ``DYNAMICS`` its closed loop is stable."""
+DYNAMICS = np.eye(4) + PERIOD_S * np.array(
+    [[0.0, 1.0, 0.0, 0.0], [30.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [-3.0, 0.0, 0.0, 0.0]]
+)
+INPUT = PERIOD_S * np.array([[0.0], [-4.0], [0.0], [1.0]])
+UNITS = ("rad", "rad/s", "m", "m/s")
+EPISODES = {"expert": 5, "suboptimal": 5}
+
+
+def drive(random: np.random.Generator, rows: int, sloppiness: float) -> tuple[np.ndarray, np.ndarray]:
+    """States (rows + 1, 4) and torques (rows, 1) from a random start; ``sloppiness`` 0 is the exact feedback."""
+    state = random.normal(size=4) * [0.03, 0.1, 0.05, 0.1]
+    states, torques, seen, wander = [state], [], [state] * 6, 0.0
+    for _ in range(rows):
+        wander += sloppiness * (-0.02 * wander + 0.1 * random.normal())
+        acted_on = seen[-6] if sloppiness else state
+        torque = np.clip((0.8 if sloppiness else 1.0) * (GAIN @ acted_on) + wander, -8, 8)
+        state = DYNAMICS @ state + INPUT @ torque + sloppiness * 1e-3 * random.normal(size=4)
+        states.append(state)
+        seen.append(state)
+        torques.append(torque)
+    return np.array(states), np.array(torques)
+
+
+def pendulum_dataset(
+    episodes: Mapping[str, int] = EPISODES, rows: int = 60, seed: int = 0, task: str = "stand"
+) -> Dataset:
+    """So many episodes of so many rows for each label; the last one of each label is held out."""
+    random = np.random.default_rng(seed)
+    driven = []
+    for label, count in episodes.items():
+        for index in range(count):
+            states, torques = drive(random, rows, 0.0 if label == "expert" else 1.0)
+            driven.append(
+                Episode(
+                    label=label,
+                    source=f"{label}-{index}.mcap",
+                    source_sha256="0" * 64,
+                    observations=states[:-1].astype(np.float32),
+                    actions=torques.astype(np.float32),
+                    next_observations=states[1:].astype(np.float32),
+                    terminated=False,
+                    step=np.arange(rows, dtype=np.int32),
+                    side=index > 0 and index == count - 1,
+                )
+            )
+    names = TASKS[task].observation
+    return assemble(
+        driven,
+        task=task,
+        observation=[Channel(name, unit) for name, unit in zip(names, UNITS, strict=True)],
+        action=[Channel(WHEEL_TORQUE.name, WHEEL_TORQUE.unit, WHEEL_TORQUE.low, WHEEL_TORQUE.high)],
+        period_s=PERIOD_S,
+        seed=seed,
+        action_source="sent",
+        spec_hash=SPEC_HASH,
+    )
+
+
+def saved(folder: Path, **arguments) -> Path:
+    """The folder of such a dataset."""
+    save_dataset(folder, pendulum_dataset(**arguments))
+    return folder
