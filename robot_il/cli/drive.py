@@ -15,13 +15,13 @@ from firmware_bridge.serial_device import SerialDevice
 from robot_il.cli.live import LiveLine
 from robot_il.control.arming import OBSERVED_TICKS, Check, checklist, require
 from robot_il.control.controllers import Controller, LinearController
-from robot_il.control.device import Identity
-from robot_il.control.guard import Guard
+from robot_il.control.device import Identity, State
+from robot_il.control.guard import Decision, Guard, GuardLimits
 from robot_il.control.loop import ControlLoop, LoopReport
 from robot_il.control.lqr import lqr_gain
 from robot_il.control.realtime import realtime
 from robot_il.control.supervisor import SupervisorState
-from robot_il.errors import ConfigError
+from robot_il.errors import ConfigError, LogError
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
@@ -43,6 +43,7 @@ class Drive:
         synthetic: whether a synthetic operator drives.
         note: free text for the log.
         patience_s: how long to wait for the arming checklist to pass, in s.
+        limits: the host's limits.
     """
 
     port: str
@@ -55,6 +56,7 @@ class Drive:
     synthetic: bool
     note: str
     patience_s: float
+    limits: GuardLimits
 
 
 def fallback_controller(robot: str, task: Task) -> LinearController:
@@ -77,7 +79,7 @@ def drive(plan: Drive) -> int:
         raise ConfigError("a positive --seconds", f"{plan.seconds}", "give the time to drive, e.g. --seconds 30")
     ticks = max(1, round(plan.seconds * CONTROL_RATE_HZ))
     fallback = fallback_controller(plan.robot, plan.task)
-    guard = Guard(plan.controller, fallback)
+    guard = Guard(plan.controller, fallback, plan.limits)
     link = SerialLink(plan.port)
     device = SerialDevice(link)
     with contextlib.closing(device):
@@ -89,12 +91,20 @@ def drive(plan: Drive) -> int:
         )
         with LiveLine() as live, Recorder(plan.out, _session(plan, guard, identity)) as recorder, realtime() as granted:
             recorder.event("realtime", granted=granted.granted, refused=granted.refused)
-            loop = ControlLoop(device, link.clock, guard, recorder, live)
+
+            def on_tick(state: State, decision: Decision) -> None:
+                live(state, decision)
+                if state.state_seq % CONTROL_RATE_HZ == 0 and recorder.failure:
+                    loop.request_stop()
+
+            loop = ControlLoop(device, link.clock, guard, recorder, on_tick)
             _pass_checklist(loop, device, identity, plan)
             with _stopping_on_signals(loop):
                 report = loop.run(ticks)
     print(f"real time {granted}")
     _print_report(report, ticks)
+    if recorder.failure:
+        raise LogError("a log of the whole run", recorder.failure, "see to that; robot-il log recover keeps the rest")
     print(f"log {plan.out}")
     return 0 if report.outcome is SupervisorState.DISARMED and report.as_asked else 1
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from robot_il.cli.arguments import add_drive_arguments
 from robot_il.spec import LABELS, TASKS
 
+UNLIMITED = 1_000_000
+"""A demonstrator gets the robot back after every rescue; the rescue is marked, and is no demonstration."""
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command."""
@@ -32,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Records one demonstration."""
     from robot_il.cli.drive import Drive, drive
     from robot_il.control.controllers import Controller, LinearController, SyntheticOperator
+    from robot_il.control.guard import GuardLimits
     from robot_il.control.lqr import lqr_gain
     from robot_il.robot import load_robot
 
@@ -52,5 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
             synthetic=arguments.controller == "operator",
             note=arguments.note,
             patience_s=arguments.patience,
+            limits=GuardLimits(max_rescues=UNLIMITED),
         )
     )

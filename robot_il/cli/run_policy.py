@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from robot_il.cli.drive import Drive, drive
     from robot_il.cli.policies import load_policy_controller
+    from robot_il.control.guard import GuardLimits
 
     controller, task = load_policy_controller(arguments.policy, arguments.task)
     out = arguments.out or Path(f"{arguments.policy.stem}-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
@@ -44,5 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
             synthetic=False,
             note=arguments.note,
             patience_s=arguments.patience,
+            limits=GuardLimits(),
         )
     )

@@ -54,7 +54,7 @@ class GuardLimits:
     torque_nm: float = TORQUE_LIMIT_NM
     torque_slew_nm_s: float = 800.0
     tilt_rad: float = 0.6
-    switch_tilt_rad: float = 0.2
+    switch_tilt_rad: float = 0.25
     lookahead_s: float = 0.1
     regain_s: float = 1.0
     max_rescues: int = 3

@@ -65,7 +65,7 @@ def test_freezing_the_host_stops_the_wheels(twin: TwinProcess, tmp_path: Path) -
         os.kill(host.pid, signal.SIGCONT)
         output, _ = host.communicate(timeout=PATIENCE_S)
     assert host.returncode == 1
-    assert "FAULT" in output
+    assert "ended fault" in output
     assert "mcu stopped" in output
 
 

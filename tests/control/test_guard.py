@@ -149,7 +149,7 @@ def test_leaving_the_region_hands_over_and_calm_hands_back_a_limited_number_of_t
     sources = []
     for _ in range(4):
         sources.append(guard.decide(state()).source)
-        sources.append(guard.decide(state(pitch=0.25)).source)
+        sources.append(guard.decide(state(pitch=0.26)).source)
         sources += [guard.decide(state()).source for _ in range(30)]
     hand_backs = sum(1 for a, b in itertools.pairwise(sources) if (a, b) == (2, 1))
     assert hand_backs == 2
@@ -158,8 +158,9 @@ def test_leaving_the_region_hands_over_and_calm_hands_back_a_limited_number_of_t
 
 def test_the_region_looks_ahead_along_the_lean_rate() -> None:
     guard = running(Constant(1.0))
-    assert guard.decide(state(pitch=0.1, pitch_rate=0.9)).source == 1
-    assert guard.decide(state(pitch=0.1, pitch_rate=1.1)).source == 2
+    beyond = (INSTANT.switch_tilt_rad - 0.1) / INSTANT.lookahead_s
+    assert guard.decide(state(pitch=0.1, pitch_rate=0.99 * beyond)).source == 1
+    assert guard.decide(state(pitch=0.1, pitch_rate=1.01 * beyond)).source == 2
 
 
 def test_a_stop_lets_the_fallback_bring_the_robot_to_rest_then_disarms() -> None:
