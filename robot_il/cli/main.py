@@ -52,7 +52,7 @@ def _missing_part(error: ModuleNotFoundError) -> str:
         raise error
     return (
         f"expected the part [{extra}] of this package for that command; came an install without {error.name}; "
-        f"install it with: pip install 'robot-il[{extra}]'"
+        f"install it from the repository with: pip install '.[{extra}]'"
     )
 
 
