@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -60,8 +61,8 @@ class Drive:
 
 
 def fallback_controller(robot: str, task: Task) -> LinearController:
-    """The LQR that catches the robot: the task's own law, so that handing over changes nothing else."""
-    return LinearController(lqr_gain(load_robot(robot), task), task)
+    """The LQR that catches the robot and brings it to rest, whatever velocity the task asks for."""
+    return LinearController(lqr_gain(load_robot(robot), task), dataclasses.replace(task, target_velocity_m_s=0.0))
 
 
 def drive(plan: Drive) -> int:

@@ -25,21 +25,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Replays one log."""
-    import numpy as np
-
     from robot_il.control.controllers import LinearController
     from robot_il.control.guard import GuardLimits
     from robot_il.control.replay import recorded_intent, replay
     from robot_il.errors import LogError
     from robot_il.recording.reader import read_log
-    from robot_il.spec import TASKS
 
     log = read_log(arguments.log)
     session = log.session
-    task = TASKS[session.task]
     try:
         name = session.controller["name"]
-        fallback = LinearController(np.array(session.config["fallback"]["gain"]), task)
+        fallback = LinearController.from_identity(session.config["fallback"])
         limits = GuardLimits(**session.config["limits"])
         controller: Controller
         if name == "policy":
@@ -47,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         elif name == "operator":
             controller = recorded_intent(log.ticks)
         else:
-            controller = LinearController(np.array(session.controller["gain"]), task)
+            controller = LinearController.from_identity(session.controller)
     except (KeyError, TypeError) as error:
         raise LogError(
             "a log that names its controller, fallback and limits",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Protocol
 
 import numpy as np
 
 from robot_il.control.device import State
-from robot_il.spec import CONTROL_RATE_HZ, TORQUE_LIMIT_NM, Task
+from robot_il.spec import CONTROL_RATE_HZ, TASKS, TORQUE_LIMIT_NM, Task
 
 
 class Controller(Protocol):
@@ -52,11 +53,26 @@ class LinearController:
     """
 
     def __init__(self, gain: np.ndarray, task: Task, name: str = "lqr") -> None:
-        self.identity = {"name": name, "gain": [float(value) for value in gain], "task": task.name}
+        self.identity = {
+            "name": name,
+            "gain": [float(value) for value in gain],
+            "task": task.name,
+            "target_velocity_m_s": task.target_velocity_m_s,
+        }
         self.intent = math.nan
         self._observe = observer(task)
         self._gain = [float(value) for value in gain]
         self._bias = float(gain @ target(task))
+
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any]) -> LinearController:
+        """The controller that a log names.
+
+        Raises:
+            KeyError: the log says too little of it.
+        """
+        task = dataclasses.replace(TASKS[identity["task"]], target_velocity_m_s=identity["target_velocity_m_s"])
+        return cls(np.array(identity["gain"]), task, identity["name"])
 
     def reset(self) -> None:
         """Nothing to forget."""
