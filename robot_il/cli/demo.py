@@ -17,7 +17,7 @@ METHODS = ("linear", "bc", "dmil", "d2mil")
 ATTEMPTS = 3
 """Of a stage in wall-clock time: on a busy machine the guard may cut one short."""
 PUSHES = " ".join(f"--push {3 + 4 * number}:{2.5 if number % 2 else -2.0}" for number in range(15))
-"""TIME:IMPULSE since release in s and N s: somebody nudges the robot now and then, or nobody would learn to catch it."""
+"""TIME:IMPULSE since release in s and N s: somebody nudges the robot, or nobody would learn to catch it."""
 
 
 def main() -> int:
