@@ -1,41 +1,61 @@
-"""Steps a second of each trained method, beside a plain loop of the same mathematics, taking turns in one process.
+"""Steps a second of each trained method, beside plain loops, other libraries, and the limit of its matrix products.
 
-    python tools/bench_training.py [--seconds 6] [--rows 10000] [--json]
+    python tools/bench_training.py [--methods bc,dmil,...] [--seconds 6] [--rows 10000] [--peer PYTHON ...] [--json]
 
-The plain loop is what one writes straight from the paper: a forward pass for every use (for d's input, for each loss,
-for each weight), torch's default matmul and Adam, a batch gathered by indexing each column. It is judged by the same
-numbers of rows, widths and batch. One thread. Each method takes turns with its plain loop in blocks, and the medians
-over blocks with their quartiles are printed.
+The *plain loop* (tools/bench_plain.py) is the same mathematics written straight from the paper. *Peers* are training
+steps of d3rlpy and imitation at the same sizes (tools/bench_peers.py), run by the interpreters named with --peer, since
+both ask for libraries of other versions. The *limit* is the time that the matrix products of a step take by themselves:
+their shapes are recorded from the very step, rollouts included, and measured at the same matmul precision.
+
+All take turns in blocks within one run, one thread each. A second is one of processor time, which on an idle machine is
+a second, and on a busy one leaves out what others took. Printed are medians over blocks with their quartiles, and the
+medians of ratios within a block.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from bench_plain import Plain
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from robot_il.learning.algorithms.dmil import DMILLearner, discriminator_loss, halves
 from robot_il.learning.dataset import Channel, Dataset
 from robot_il.learning.episodes import Episode, assemble
 from robot_il.learning.learner import Learner
-from robot_il.learning.numerics import fastest_accurate_precision, reproducible_torch
+from robot_il.learning.numerics import fastest_accurate_precision, keep_freed_memory, reproducible_torch
 from robot_il.learning.problem import Problem
 from robot_il.learning.registry import METHODS
 
-BATCH, CLIP, ALPHA = 256, 0.1, 10.0
+BATCH = 256
 STATES, ACTIONS = 4, 1
-COMPARED = ("bc", "dmil", "d2mil")
+DISCRIMINATOR = "discriminator"
+"""Not a method: the step of a discriminator alone, for comparison with GAIL's."""
+PEERS_OF = {"bc": ("d3rlpy bc", "imitation bc"), DISCRIMINATOR: ("imitation gail discriminator",)}
+BLOCKS = 8
+Shape = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Sizes and strides of a product's two factors."""
 
 
 def synthetic(rows: int) -> Dataset:
-    """Smooth random trajectories: a benchmark of speed asks for no more."""
+    """Smooth random trajectories of every label: a benchmark of speed asks for no more."""
     random = np.random.default_rng(0)
 
     def episode(label: str, count: int, *, held_out: bool) -> Episode:
@@ -44,7 +64,7 @@ def synthetic(rows: int) -> Dataset:
         step = np.arange(count, dtype=np.int32)
         return Episode(label, "synthetic", "0" * 64, states[:-1], actions, states[1:], False, step, held_out)
 
-    sizes = (("expert", rows // 10), ("suboptimal", rows))
+    sizes = (("expert", rows // 10), ("suboptimal", rows), ("undesirable", rows // 10), ("unlabeled", rows))
     return assemble(
         [episode(label, count, held_out=side) for label, count in sizes for side in (False, True)],
         task="",
@@ -55,154 +75,201 @@ def synthetic(rows: int) -> Dataset:
     )
 
 
-def network(inputs: int, outputs: int, width: int) -> nn.Sequential:
-    """Two hidden layers."""
-    return nn.Sequential(
-        nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs)
-    )
+class DiscriminatorAlone:
+    """DMIL's discriminator on states and actions, moved by itself."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.learner = ours("dmil", dataset, ablation="no-d-adv-pi-info")
+        assert isinstance(self.learner, DMILLearner)
+        self._nothing = torch.zeros(0)
+
+    def step(self) -> None:
+        """One step."""
+        learner = self.learner
+        logits = learner.verdict(learner.draw(), self._nothing, self._nothing)
+        learner.update({"discriminator": discriminator_loss(*halves(logits))})
 
 
-class Plain:
-    """The plain loop's networks, data and losses."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.columns = {
-            name: [source.train.state.clone(), source.train.action.clone(), source.train.change.clone()]
-            for name, source in problem.sources.items()
-        }
-        self.columns["rollout"] = [column.clone() for column in next(iter(self.columns.values()))]
-        self.policy = network(STATES, 2 * ACTIONS, 256)
-        self.model = network(STATES + ACTIONS, 2 * STATES, 256)
-        self.full = network(2 * (STATES + ACTIONS), 1, 512)
-        self.partial = network(STATES + 2 * ACTIONS, 1, 512)
-        nets = (self.policy, self.model, self.full, self.partial)
-        self.adams = {net: torch.optim.Adam(net.parameters(), lr=1e-4) for net in nets}
-
-    def batch(self, name: str) -> list[Tensor]:
-        """Rows of a source, each column indexed by itself."""
-        columns = self.columns[name]
-        index = torch.randint(len(columns[0]), (BATCH,))
-        return [column[index] for column in columns]
-
-    def log_policy(self, rows: list[Tensor]) -> Tensor:
-        """Per dimension, of the pre-tanh action, with the tanh's volume."""
-        mean, log_std = self.policy(rows[0]).chunk(2, dim=1)
-        normal = torch.distributions.Normal(mean, torch.exp(-2 + 2 * (torch.tanh(log_std) + 1)))
-        return normal.log_prob(rows[1]) - torch.log(1 - torch.tanh(rows[1]) ** 2 + 1e-6)
-
-    def log_model(self, rows: list[Tensor]) -> Tensor:
-        """Per dimension, of the scaled change of state."""
-        mean, log_std = self.model(torch.cat([rows[0], rows[1]], 1)).chunk(2, dim=1)
-        log_std = 0.5 - functional.softplus(0.5 - log_std)
-        return torch.distributions.Normal(mean, torch.exp(log_std)).log_prob(rows[2])
-
-    def verdict(self, net: nn.Module, rows: list[Tensor], *, model: bool) -> Tensor:
-        """Clipped d, with the log-densities recomputed for it."""
-        with torch.no_grad():
-            logs = [self.log_policy(rows), *([self.log_model(rows)] if model else [])]
-            logs = [(part.clamp(-20, 10) + 20) / 30 for part in logs]
-        return torch.sigmoid(net(torch.cat([rows[0], rows[1], *logs], 1)))
-
-    def move(self, net: nn.Module, loss: Tensor) -> None:
-        """One step of one network."""
-        self.adams[net].zero_grad()
-        loss.backward()
-        self.adams[net].step()
-
-    def weights(self, net: nn.Module, rows: list[Tensor], *, model: bool) -> Tensor:
-        """Clipped d under no_grad."""
-        with torch.no_grad():
-            return self.verdict(net, rows, model=model).clamp(CLIP, 1 - CLIP)
-
-    def bc(self) -> None:
-        """One step of behavioural cloning."""
-        self.move(self.policy, -self.log_policy(self.batch("demonstrations")).sum(1).mean())
-
-    def dmil(self) -> None:
-        """One step of DMIL: d, then pi, then f."""
-        expert, rollout = self.batch("expert"), self.batch("rollout")
-        real, fake = (self.verdict(self.full, rows, model=True) for rows in (expert, rollout))
-        self.move(self.full, -torch.log(real).mean() - torch.log(1 - fake).mean())
-        for net, log in ((self.policy, self.log_policy), (self.model, self.log_model)):
-            d_e, d_r = (self.weights(self.full, rows, model=True).squeeze(1) for rows in (expert, rollout))
-            loss = -((ALPHA - 1 / d_e) * log(expert).sum(1)).mean() - (1 / (1 - d_r) * log(rollout).sum(1)).mean()
-            self.move(net, loss)
-
-    def d2mil(self) -> None:
-        """One step of D2MIL: d_r, then d_o, then pi, then f."""
-        parts = [self.batch(name) for name in ("expert", "suboptimal", "rollout")]
-        verdicts = [self.verdict(self.full, rows, model=True) for rows in parts]
-        self.move(self.full, -torch.log(torch.cat(verdicts[:2])).mean() - torch.log(1 - verdicts[2]).mean())
-        good = [self.verdict(self.partial, rows, model=False) for rows in parts]
-        risk = -torch.log(1 - torch.cat(good[1:])).mean() + 0.5 * torch.log(1 - good[0]).mean()
-        self.move(self.partial, -0.5 * torch.log(good[0]).mean() + risk.clamp(min=0))
-        d_r = [self.weights(self.full, rows, model=True).squeeze(1) for rows in parts]
-        d_o = [self.weights(self.partial, rows, model=False).squeeze(1) for rows in parts]
-        weights = (
-            ALPHA - 0.3 / (d_o[0] * (1 - d_o[0])) - 0.4 / d_r[0],
-            (0.6 / (1 - d_o[1]) - 0.4 / d_r[1]).clamp(min=0),
-            0.6 / (1 - d_o[2]) + 0.4 / (1 - d_r[2]),
-        )
-        logs = [self.log_policy(rows).sum(1) for rows in parts]
-        self.move(self.policy, -sum((w * log).mean() for w, log in zip(weights, logs, strict=True)))
-        d_r = [self.weights(self.full, rows, model=True).squeeze(1) for rows in parts]
-        weights = (ALPHA - 1 / d_r[0], ALPHA - 1 / d_r[1], 1 / (1 - d_r[2]))
-        logs = [self.log_model(rows).sum(1) for rows in parts]
-        self.move(self.model, -sum((w * log).mean() for w, log in zip(weights, logs, strict=True)))
-
-
-def ours(name: str, problem: Problem) -> Learner:
+def ours(name: str, dataset: Dataset, **settings: str) -> Learner:
     """The learner, ready to step; with a ring filled by an untrained model, which costs the same."""
     method = METHODS[name]
     fields = method.config.__dataclass_fields__
     untrained = {key: "1" for key in ("model_pretrain_steps", "policy_pretrain_steps") if key in fields}
-    learner = method.learner(method.config.parse({**untrained, "batch": str(BATCH)}), problem, 0)
+    sizes = {key: str(BATCH) for key in ("batch",) if fields[key].default != BATCH}
+    config = method.config.parse(untrained | sizes | settings)
+    problem = Problem.build(dataset, config.sources(), drop_falls=method.learner.drop_falls)
+    learner = method.learner(config, problem, 0)
     learner.prepare(lambda what, done, most: None)
     return learner
 
 
-def rate(step: Callable[[], Any], seconds: float) -> float:
-    """Steps a second over about this long."""
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        step()
-        count += 1
-    return count / (time.perf_counter() - began)
+class Products(TorchDispatchMode):
+    """Counts the matrix products of what runs under it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[Shape] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: tuple = (), options: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        if name in ("mm", "addmm"):
+            left, right = arguments[-2:]
+            self.found[tuple(left.shape), left.stride(), tuple(right.shape), right.stride()] += 1
+        return function(*arguments, **(options or {}))
 
 
-def compare(name: str, dataset: Dataset, seconds: float, blocks: int = 8) -> dict[str, Any]:
-    """Our steps and the plain loop's, taking turns; rates a second and their ratio, block by block."""
-    problem = Problem.build(dataset, METHODS[name].config().sources())
-    precision = fastest_accurate_precision()
-    rates: dict[str, list[float]] = {"ours": [], "plain": []}
-    learner, plain = ours(name, problem), Plain(problem)
-    for block in range(blocks + 1):
-        for side, setting, step in (("ours", precision, learner.step), ("plain", "highest", getattr(plain, name))):
+def products_of(step: Callable[[], Any], period: int) -> dict[Shape, float]:
+    """How many products of each shape a step makes on average over a period."""
+    with Products() as products:
+        for _ in range(period):
+            step()
+    return {shape: count / period for shape, count in products.found.items()}
+
+
+def factors(shape: Shape) -> tuple[Tensor, Tensor]:
+    """Two matrices of these sizes and strides."""
+    return tuple(
+        torch.randn(1 + sum((extent - 1) * step for extent, step in zip(size, stride, strict=True))).as_strided(
+            size, stride
+        )
+        for size, stride in zip(shape[::2], shape[1::2], strict=True)
+    )
+
+
+def limit(products: dict[Shape, float], seconds: float) -> float:
+    """Steps a second if a step were its matrix products and nothing else."""
+    total = 0.0
+    for shape, count in products.items():
+        left, right = factors(shape)
+        total += count / rate(lambda left=left, right=right: left @ right, seconds / len(products), chunk=5)
+    return 1 / total if total else math.inf
+
+
+def rate(step: Callable[[], Any], seconds: float, chunk: int = 1) -> float:
+    """Calls a second over about this long, and over one chunk at least."""
+    count, began, used = 0, time.perf_counter(), time.process_time()
+    while count == 0 or time.perf_counter() - began < seconds:
+        for _ in range(chunk):
+            step()
+        count += chunk
+    return count / (time.process_time() - used)
+
+
+@contextmanager
+def peers(interpreters: list[str], rows: int) -> Iterator[dict[str, Callable[[float], float]]]:
+    """Rate of every step that other libraries can do, by its name; each interpreter sleeps until it is asked."""
+    script = str(Path(__file__).with_name("bench_peers.py"))
+    found: dict[str, Callable[[float], float]] = {}
+    processes = []
+    try:
+        for interpreter in interpreters:
+            process = subprocess.Popen(
+                [interpreter, script, str(rows), str(BATCH)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            )  # fmt: skip
+            processes.append(process)
+            for name in json.loads(process.stdout.readline()):
+                found.setdefault(name, asker(process, name))
+        yield found
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def asker(process: subprocess.Popen, name: str) -> Callable[[float], float]:
+    """Asks a peer for its rate."""
+
+    def ask(seconds: float) -> float:
+        process.stdin.write(f"{name} {seconds}\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    return ask
+
+
+def sides_of(
+    name: str, dataset: Dataset, precision: str, others: dict[str, Callable[[float], float]]
+) -> dict[str, Callable[[float], float]]:
+    """Everything that takes turns for one method: seconds to spend, to steps a second."""
+    single = DiscriminatorAlone(dataset) if name == DISCRIMINATOR else None
+    learner = single.learner if single else ours(name, dataset)
+    step = single.step if single else learner.step
+    refresh = 1 if single else getattr(learner.config, "refresh_every", 1)
+    with reproducible_torch(precision):
+        step()  # some methods compute something once, at their first step
+        products = products_of(step, refresh)
+
+    def under(setting: str, work: Callable[[float], float]) -> Callable[[float], float]:
+        def run(seconds: float) -> float:
             with reproducible_torch(setting):
-                value = rate(step, seconds / (2 * blocks))
+                return work(seconds)
+
+        return run
+
+    sides = {"ours": under(precision, lambda seconds: rate(step, seconds))}
+    if hasattr(Plain, name):
+        plain = getattr(Plain(learner.problem, BATCH), name)
+        sides["plain"] = under("highest", lambda seconds: rate(plain, seconds))
+    sides |= {peer: others[peer] for peer in PEERS_OF.get(name, ()) if peer in others}
+    return sides | {"limit": under(precision, lambda seconds: limit(products, seconds))}
+
+
+def compare(name: str, dataset: Dataset, seconds: float, others: dict[str, Callable[[float], float]]) -> dict[str, Any]:
+    """All sides of one method, taking turns: quartiles of the rates, and of our rate over each other's."""
+    precision = fastest_accurate_precision()
+    sides = sides_of(name, dataset, precision, others)
+    rates: dict[str, list[float]] = {side: [] for side in sides}
+    for block in range(BLOCKS + 1):
+        for side, work in sides.items():
+            value = work(seconds / (len(sides) * BLOCKS))
             if block:  # the first warms up
                 rates[side].append(value)
-    ratios = [mine / theirs for mine, theirs in zip(rates["ours"], rates["plain"], strict=True)]
-    quartiles = {side: statistics.quantiles(values, n=4) for side, values in {**rates, "ratio": ratios}.items()}
-    return {"method": name, "precision": precision, **quartiles}
+    ratios = {
+        side: [mine / theirs for mine, theirs in zip(rates["ours"], values, strict=True)]
+        for side, values in rates.items()
+        if side != "ours"
+    }
+    quartiles = {side: statistics.quantiles(values, n=4) for side, values in rates.items()}
+    over = {side: statistics.quantiles(values, n=4) for side, values in ratios.items()}
+    return {"method": name, "precision": precision, "steps_per_second": quartiles, "ours_over": over}
+
+
+def line(result: dict[str, Any]) -> str:
+    """One method for a person."""
+    mine = result["steps_per_second"]["ours"]
+    words = [f"{result['method']:<20}{mine[1]:8.1f} ({mine[0]:.1f} to {mine[2]:.1f}) steps/s"]
+    for side, quartile in result["ours_over"].items():
+        share = f"{100 * quartile[1]:.0f} % ({100 * quartile[0]:.0f} to {100 * quartile[2]:.0f}) of the limit"
+        times = f"{quartile[1]:.2f} ({quartile[0]:.2f} to {quartile[2]:.2f}) x {side}"
+        words.append(share if side == "limit" else times)
+    return "   ".join(words) + f"   [{result['precision']}]"
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints a line a method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=6.0, help="for each method")
+    trained = [name for name, method in METHODS.items() if not method.config().needs_environment()]
+    default = [name for name in trained if METHODS[name].config().steps > 1]
+    parser.add_argument("--methods", default=",".join([*default, DISCRIMINATOR]))
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each method (default 6)")
     parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument(
+        "--peer", action="append", default=[], metavar="PYTHON", help="an interpreter with d3rlpy or imitation"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     dataset = synthetic(args.rows)
-    results = [compare(name, dataset, args.seconds) for name in COMPARED]
+    keep_freed_memory()
+    results = []
+    with peers(args.peer, args.rows) as others:
+        for name in args.methods.split(","):
+            print(f"measuring {name}", file=sys.stderr, flush=True)
+            results.append(compare(name, dataset, args.seconds, others))
+            if not args.json:
+                print(line(results[-1]), flush=True)
     if args.json:
         print(json.dumps(results, indent=1))
-        return
-    print("steps a second, median (quartiles) over blocks that take turns")
-    for result in results:
-        words = [f"{side} {q[1]:.1f} ({q[0]:.1f} to {q[2]:.1f})" for side, q in result.items() if isinstance(q, list)]
-        print(f"{result['method']:<7}" + "   ".join(words) + f"   [{result['precision']}]")
 
 
 if __name__ == "__main__":

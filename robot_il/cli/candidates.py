@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from robot_il.control.lqr import lqr_gain
 from robot_il.control.onnx_policy import OnnxPolicy
 from robot_il.errors import PolicyError
 from robot_il.learning.evaluation import Episode
+from robot_il.learning.least_squares import same_law
 from robot_il.spec import TASKS, TORQUE_LIMIT_NM, Task
 from sim.conditions import sample_conditions
 
@@ -53,8 +55,18 @@ class Candidate:
         return load_policy_controller(self.path, rollout.task.name)[0]
 
 
-def candidates_for(paths: Sequence[Path], task_name: str | None) -> tuple[list[Candidate], Task]:
+_Job = tuple[Rollout, Candidate, Sequence[int]]
+
+
+def candidates_for(
+    paths: Sequence[Path], task_name: str | None, names: Sequence[str] = ()
+) -> tuple[list[Candidate], Task]:
     """The LQR first, then the least-squares policies of the same data, then the policies.
+
+    Args:
+        paths: policy files.
+        task_name: None for the first policy's.
+        names: of the policies; by default those of their files.
 
     Raises:
         PolicyError: a policy of another task than the first, or one that cannot be used.
@@ -67,9 +79,9 @@ def candidates_for(paths: Sequence[Path], task_name: str | None) -> tuple[list[C
             f"{paths[0]} for {task_name or 'imported data'!r}",
             "evaluate it with --env",
         )
-    candidates = [Candidate("lqr"), *_baselines(policies)]
     stems = [path.stem for path in paths]
-    names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    names = names or (stems if len(set(stems)) == len(stems) else [str(path) for path in paths])
+    candidates = [Candidate("lqr"), *_baselines(policies, names)]
     candidates += [Candidate(name, path) for name, path in zip(names, paths, strict=True)]
     for candidate in candidates:
         if candidate.path is not None:
@@ -77,15 +89,15 @@ def candidates_for(paths: Sequence[Path], task_name: str | None) -> tuple[list[C
     return candidates, TASKS[task_name]
 
 
-def _baselines(policies: Sequence[tuple[Path, OnnxPolicy]]) -> list[Candidate]:
+def _baselines(policies: Sequence[tuple[Path, OnnxPolicy]], names: Sequence[str]) -> list[Candidate]:
     """A least-squares policy for each different one that the files carry, unless it is itself among the policies."""
-    known = {policy.metadata.baseline for _, policy in policies if policy.metadata.method == "linear"}
+    laws = [(policy.metadata.baseline, policy.metadata.method) for _, policy in policies]
+    known = [law for law, method in laws if law is not None and method == "linear"]
     candidates = []
-    for path, policy in policies:
-        law = policy.metadata.baseline
-        if law is not None and law not in known:
-            known.add(law)
-            candidates.append(Candidate(f"linear ({path.stem})", path, baseline=True))
+    for (path, _), (law, _), name in zip(policies, laws, names, strict=True):
+        if law is not None and not any(same_law(law, other) for other in known):
+            known.append(law)
+            candidates.append(Candidate(f"linear ({name})", path, baseline=True))
     return candidates
 
 
@@ -103,9 +115,20 @@ def _least_squares(path: Path, task: Task) -> PolicyController:
 
 
 def evaluate_candidates(
-    rollout: Rollout, candidates: Sequence[Candidate], seeds: Sequence[int], workers: int | None
+    rollout: Rollout,
+    candidates: Sequence[Candidate],
+    seeds: Sequence[int],
+    workers: int | None,
+    finished: Callable[[Candidate, list[Episode]], None] = lambda candidate, episodes: None,
 ) -> list[list[Episode]]:
     """Runs every candidate through every draw; the result is the same for any number of processes.
+
+    Args:
+        rollout: how an episode is set up.
+        candidates: who drives.
+        seeds: the draws.
+        workers: processes; None for one a core.
+        finished: called with each candidate as soon as all its episodes are there, in their order.
 
     Returns:
         for each candidate its episodes, in the order of ``seeds``.
@@ -115,37 +138,43 @@ def evaluate_candidates(
         for candidate in candidates
         for start in range(0, len(seeds), CHUNK)
     ]
+    results: list[list[Episode]] = [[] for _ in candidates]
     workers = workers or len(os.sched_getaffinity(0))
+    with _mapped(jobs, workers) as chunks:
+        for job, chunk in zip(jobs, _with_progress(chunks, len(jobs)), strict=True):
+            index = candidates.index(job[1])
+            results[index] += chunk
+            if len(results[index]) == len(seeds):
+                finished(job[1], results[index])
+    return results
+
+
+@contextlib.contextmanager
+def _mapped(jobs: Sequence[_Job], workers: int) -> Iterator[Iterator[list[Episode]]]:
+    """The episodes of each job in order, computed by so many processes."""
     if workers == 1:
-        chunks = _with_progress(map(_run_chunk, jobs), len(jobs))
-    else:
-        os.environ["OMP_NUM_THREADS"] = "1"  # inherited: processes of several threads each would fight for the cores
-        # spawn, not fork: a physics engine and an inference runtime do not survive a fork
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            chunks = _with_progress(pool.imap(_run_chunk, jobs), len(jobs))
-    per_candidate = len(jobs) // len(candidates)
-    return [
-        [episode for chunk in chunks[index * per_candidate : (index + 1) * per_candidate] for episode in chunk]
-        for index in range(len(candidates))
-    ]
+        yield map(_run_chunk, jobs)
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # inherited: processes of several threads each would fight for the cores
+    # spawn, not fork: a physics engine and an inference runtime do not survive a fork
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield pool.imap(_run_chunk, jobs)
 
 
-def _run_chunk(job: tuple[Rollout, Candidate, Sequence[int]]) -> list[Episode]:
+def _run_chunk(job: _Job) -> list[Episode]:
     rollout, candidate, seeds = job
     controller = candidate.controller(rollout)
     fallback = LinearController(lqr_gain(rollout.robot, rollout.task), rollout.task)
     return [rollout.run(controller, fallback, sample_conditions(rollout.task, seed), seed) for seed in seeds]
 
 
-def _with_progress(chunks: Iterable[list[Episode]], total: int) -> list[list[Episode]]:
-    """Collects the chunks, saying now and then how far it is."""
+def _with_progress(chunks: Iterable[list[Episode]], total: int) -> Iterator[list[Episode]]:
+    """Passes the chunks on, saying now and then how far it is."""
     start = shown = time.monotonic()
-    done: list[list[Episode]] = []
-    for chunk in chunks:
-        done.append(chunk)
+    for done, chunk in enumerate(chunks, start=1):
+        yield chunk
         now = time.monotonic()
-        if now - shown > 2.0 and len(done) < total:
+        if now - shown > 2.0 and done < total:
             shown = now
-            left = (now - start) / len(done) * (total - len(done))
-            print(f"evaluated {100 * len(done) // total} %, about {left:.0f} s left", file=sys.stderr, flush=True)
-    return done
+            left = (now - start) / done * (total - done)
+            print(f"evaluated {100 * done // total} %, about {left:.0f} s left", file=sys.stderr, flush=True)

@@ -35,6 +35,11 @@ def _add_build(verbs: argparse._SubParsersAction) -> None:
         )
     parser.add_argument("--task", choices=sorted(TASKS), help="default: the one that the logs name")
     parser.add_argument("--action", choices=ACTIONS, default="sent", help="which link of the action chain to learn")
+    parser.add_argument(
+        "--takeovers",
+        action="store_true",
+        help="of a recording in which an operator drove for a part of the time, use that part alone",
+    )
     _add_split(parser)
     parser.set_defaults(run=build)
 
@@ -68,6 +73,7 @@ def build(args: argparse.Namespace) -> None:
         held_out_fraction=args.held_out_fraction,
         seed=args.seed,
         first={label: options[f"{label}_transitions"] for label in LABELS},
+        takeovers=args.takeovers,
     )
     _finish(args.out, build_dataset(request, progress=lambda line: print(line, flush=True)))
 

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_twin(arguments: argparse.Namespace) -> int:
     from robot_il.cli.candidates import candidates_for, evaluate_candidates
     from robot_il.cli.rollout import Rollout
-    from robot_il.learning.evaluation import format_table, score, to_json, write_json
+    from robot_il.learning.evaluation import format_table, score, to_json, write_text
 
     candidates, task = candidates_for(arguments.policies, arguments.task)
     rollout = Rollout(arguments.robot, task, arguments.seconds)
@@ -59,7 +59,7 @@ def _run_twin(arguments: argparse.Namespace) -> int:
     )
     print(format_table(scores))
     if arguments.json:
-        write_json(arguments.json, to_json(task.name, arguments.seconds, arguments.seed, scores))
+        write_text(arguments.json, to_json(task.name, arguments.seconds, arguments.seed, scores))
         print(f"scores {arguments.json}")
     return 0
 
@@ -67,11 +67,11 @@ def _run_twin(arguments: argparse.Namespace) -> int:
 def _run_gym(arguments: argparse.Namespace) -> int:
     import json
 
-    from robot_il.learning.evaluation import write_json
+    from robot_il.learning.evaluation import write_text
     from robot_il.learning.gym_evaluation import evaluate_in_gym, format_gym_table
 
     results = [evaluate_in_gym(path, arguments.env, arguments.episodes, arguments.seed) for path in arguments.policies]
     print(format_gym_table(results))
     if arguments.json:
-        write_json(arguments.json, json.dumps([result.to_json() for result in results], indent=1))
+        write_text(arguments.json, json.dumps([result.to_json() for result in results], indent=1))
     return 0

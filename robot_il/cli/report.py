@@ -15,7 +15,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--demonstrations", nargs="*", default=[], type=Path, metavar="LOG")
     parser.add_argument("--runs", nargs="*", default=[], type=Path, metavar="RUN", help="training runs")
-    parser.add_argument("--evaluation", type=Path, metavar="JSON", help="scores written by robot-il evaluate --json")
+    parser.add_argument(
+        "--evaluation", type=Path, metavar="JSON", help="scores written by robot-il evaluate --json, or comparison.json"
+    )
     parser.add_argument("--deployed", type=Path, metavar="LOG", help="log of a deployed run")
     parser.add_argument("--out", required=True, type=Path)
     parser.set_defaults(run=run)

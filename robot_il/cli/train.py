@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +25,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="most steps; short for --set steps=N")
     parser.add_argument("--resume", action="store_true", help="go on with RUN")
     parser.add_argument(
+        "--pairs", type=Path, metavar="FILE",
+        help="preference pairs as JSON lines, in place of those drawn from labels (data/formats/preferences.md)",
+    )  # fmt: skip
+    parser.add_argument(
         "--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
         help="a setting of the method; an unknown key prints those there are",
     )  # fmt: skip
+    parser.add_argument(
+        "--robot", default="reference", help="profile of the twin, for a method that needs one (default reference)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -35,6 +43,7 @@ def run(args: argparse.Namespace) -> int | None:
     if args.list:
         print(method_table())
         return None
+    from robot_il.cli.twin_environment import twin_environment
     from robot_il.errors import ConfigError
     from robot_il.learning.config import settings_from_words
     from robot_il.learning.progress import terminal_progress
@@ -44,9 +53,10 @@ def run(args: argparse.Namespace) -> int | None:
         if value is None:
             raise ConfigError("robot-il train METHOD --data DIR --out RUN", f"no {name}", "see robot-il train --list")
     settings = settings_from_words([*args.settings, *([f"steps={args.steps}"] if args.steps is not None else [])])
-    job = Job(args.method, args.data, args.out, args.seed, settings, args.resume)
+    job = Job(args.method, args.data, args.out, args.seed, settings, args.resume, args.pairs)
     with _stop_on_signal() as signalled, terminal_progress() as progress:
-        summary = train(job, progress, lambda: bool(signalled))
+        environment = functools.partial(twin_environment, robot=args.robot)
+        summary = train(job, progress, lambda: bool(signalled), environment)
     if summary is None:
         print(f"stopped; robot-il train {args.method} --data {args.data} --out {args.out} --resume goes on")
         return EXIT_INTERRUPTED
@@ -97,4 +107,8 @@ def summary_text(summary: dict[str, Any]) -> str:
     units = ", ".join(sorted({channel["unit"] for channel in summary["dataset"]["action"]}))
     for name, scores in ((summary["method"], summary["held_out"]), ("least squares", summary["baseline"])):
         lines.append(f"{name:<16}{scores['nll']:>12.4f}{scores['mse']:>14.6g}{scores['mse'] ** 0.5:>12.5g} {units}")
+    right = {name: score for name, score in summary["held_out"].items() if name.endswith("_accuracy")}
+    if right:
+        scores = ", ".join(f"{name.removesuffix('_accuracy')} reward {score:.0%}" for name, score in right.items())
+        lines.append(f"held-out pairs ordered rightly: {scores}")
     return "\n".join(lines)

@@ -44,6 +44,7 @@ class Request:
         held_out_fraction: share of each label to keep from training, in [0, 1).
         seed: of the split.
         first: at most so many transitions of a label, the first ones; a label that is not named is not capped.
+        takeovers: of a recording in which a person drove for a part of the time, use that part alone.
     """
 
     logs: Mapping[str, Sequence[Path]]
@@ -52,6 +53,7 @@ class Request:
     held_out_fraction: float = 0.2
     seed: int = 0
     first: Mapping[str, int | None] | None = None
+    takeovers: bool = False
 
 
 def build_dataset(request: Request, progress: Callable[[str], None] = lambda line: None) -> Dataset:
@@ -73,7 +75,7 @@ def build_dataset(request: Request, progress: Callable[[str], None] = lambda lin
     for label in LABELS:
         found: list[Episode] = []
         for path, log in ((path, log) for of_label, path, log in logs if of_label == label):
-            parts, dropped = episodes_of_log(log, task, request.action, label, path.name)
+            parts, dropped = episodes_of_log(log, task, request.action, label, path.name, takeovers=request.takeovers)
             found += parts
             notes += [f"{label}: {path.name}: {line}" for line in dropped]
         cap = (request.first or {}).get(label)
@@ -91,11 +93,13 @@ def build_dataset(request: Request, progress: Callable[[str], None] = lambda lin
         action_source=request.action,
         spec_hash=SPEC_HASH,
         notes=[*notes, *split_notes],
-        meta={"sources": [_source(label, path, log) for label, path, log in logs]},
+        meta={"sources": [_source(label, path, log, request.takeovers) for label, path, log in logs]},
     )
 
 
-def episodes_of_log(log: Log, task: Task, action: str, label: str, source: str) -> tuple[list[Episode], list[str]]:
+def episodes_of_log(
+    log: Log, task: Task, action: str, label: str, source: str, *, takeovers: bool = False
+) -> tuple[list[Episode], list[str]]:
     """Cuts a log into runs of ticks in which the demonstrator drove an armed, upright robot without a gap.
 
     A run goes on while the MCU is armed, the controller is in charge and its command was sent, and ``state_seq`` rises
@@ -108,6 +112,7 @@ def episodes_of_log(log: Log, task: Task, action: str, label: str, source: str) 
         action: key of ``ACTION_SOURCES``.
         label: for all its episodes.
         source: name of the file, for messages.
+        takeovers: see ``Request``.
 
     Returns:
         The episodes, and what was dropped, one line a reason.
@@ -117,7 +122,9 @@ def episodes_of_log(log: Log, task: Task, action: str, label: str, source: str) 
     """
     ticks = log.ticks
     fallen = np.abs(ticks["pitch"]) > task.fall_tilt_rad
-    driven = (ticks["mode"] == Mode.ARMED) & (ticks["source"] == CONTROLLER) & (ticks["sent_seq"] > 0)
+    driven = _driven(ticks)
+    if takeovers and operator_share(ticks) > 0:
+        driven &= np.isfinite(ticks["intent"])
     usable = driven & ~fallen
     fell = fallen | (ticks["faults"] & Fault.TILT).astype(bool)
     follows = np.diff(ticks["state_seq"]) == 1
@@ -145,6 +152,17 @@ def episodes_of_log(log: Log, task: Task, action: str, label: str, source: str) 
             )
         )
     return episodes, dropped
+
+
+def _driven(ticks: np.ndarray) -> np.ndarray:
+    """(T,) bool: the ticks that the controller, whoever it is, answered with a command."""
+    return (ticks["mode"] == Mode.ARMED) & (ticks["source"] == CONTROLLER) & (ticks["sent_seq"] > 0)
+
+
+def operator_share(ticks: np.ndarray) -> float:
+    """Share of the driven ticks on which an operator had the stick, which is where there is an ``intent``."""
+    driven = _driven(ticks)
+    return float(np.isfinite(ticks["intent"][driven]).mean()) if driven.any() else 0.0
 
 
 def _actions(ticks: np.ndarray, action: str) -> tuple[np.ndarray, int]:
@@ -239,8 +257,9 @@ def _cap_note(label: str, cap: int | None, found: int, kept: int) -> list[str]:
     return [f"{label}: the first {kept} of {found} transitions"]
 
 
-def _source(label: str, path: Path, log: Log) -> dict[str, Any]:
-    session = log.session
+def _source(label: str, path: Path, log: Log, takeovers: bool) -> dict[str, Any]:
+    """What the dataset says of a recording; ``operator`` is whether a person did everything that was used of it."""
+    session, share = log.session, operator_share(log.ticks)
     return {
         "file": path.name,
         "sha256": log.sha256,
@@ -250,4 +269,5 @@ def _source(label: str, path: Path, log: Log) -> dict[str, Any]:
         "controller": session.controller,
         "device": session.device,
         "synthetic": session.synthetic,
+        "operator": share == 1 or (takeovers and share > 0),
     }

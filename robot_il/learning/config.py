@@ -27,6 +27,8 @@ class MethodConfig:
         patience_steps: stop when the held-out score has not improved for this many steps and ``patience_share`` of the
             best step besides; 0 trains all steps and keeps the last.
         patience_share: see ``patience_steps``; the later the best step, the slower the progress to be waited for.
+        keep_policies: keep the policy of the last step and of the steps that double (``evaluate_every`` times 1, 2, 4,
+            ...) beside the chosen one, for ``robot-il select`` to try in the twin.
     """
 
     steps: int = 10_000
@@ -35,6 +37,7 @@ class MethodConfig:
     checkpoint_every: int = 500
     patience_steps: int = 500
     patience_share: float = 0.25
+    keep_policies: bool = True
 
     def __post_init__(self) -> None:
         self.require(self.steps >= 1, "steps", "at least 1")
@@ -57,6 +60,14 @@ class MethodConfig:
     def sources(self) -> dict[str, tuple[str, ...]]:
         """For each part the data play in the method, the labels that serve; each part needs rows of one of them."""
         return {"demonstrations": DEMONSTRATIONS["expert"]}
+
+    def needs_environment(self) -> bool:
+        """Whether it must drive somewhere, or ask an expert, while it trains; see ``environment.py``."""
+        return False
+
+    def takes_preferences(self) -> bool:
+        """Whether it learns from pairs of segments, drawn from labels or named in a file; see ``preferences.py``."""
+        return False
 
     @classmethod
     def parse(cls, settings: Mapping[str, str]) -> Self:

@@ -94,6 +94,11 @@ def sign_test(first: Sequence[Episode], second: Sequence[Episode]) -> float:
     """
     wins = sum(a.survived and not b.survived for a, b in zip(first, second, strict=True))
     losses = sum(b.survived and not a.survived for a, b in zip(first, second, strict=True))
+    return sign_p_value(wins, losses)
+
+
+def sign_p_value(wins: int, losses: int) -> float:
+    """Two-sided exact p value of the sign test: so uneven a split, or a more uneven one, of a fair coin's throws."""
     differing = wins + losses
     tail = sum(math.comb(differing, k) for k in range(min(wins, losses) + 1)) / 2**differing
     return min(1.0, 2 * tail)
@@ -142,7 +147,7 @@ def to_json(task: str, seconds: float, seed: int, scores: Sequence[Score]) -> st
     return json.dumps(document, indent=1)
 
 
-def write_json(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Writes the text under a temporary name first, so that nothing half-written is left."""
     temporary = path.with_name(path.name + ".partial")
     temporary.write_text(text + "\n")

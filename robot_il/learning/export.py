@@ -29,8 +29,10 @@ from robot_il.control.policy_metadata import (
 from robot_il.errors import PolicyError
 from robot_il.learning.algorithms.linear import LinearConfig, LinearLearner
 from robot_il.learning.dataset import Dataset, load_dataset
+from robot_il.learning.environment import environment_of_run
 from robot_il.learning.importers import sha256_of_file
 from robot_il.learning.learner import Learner
+from robot_il.learning.pairs_file import pairs_of_run
 from robot_il.learning.policy_graph import build_model
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Problem
@@ -68,14 +70,15 @@ class ExportReport:
     metadata: PolicyMetadata
 
 
-def export_policy(run: Path, out: Path) -> ExportReport:
-    """Writes a run's chosen policy as one verified file, under a temporary name first.
+def export_policy(run: Path, out: Path, step: int | None = None) -> ExportReport:
+    """Writes a run's policy as one verified file, under a temporary name first.
 
-    The file is compared with the networks of the run's checkpoint, evaluated by the code that trained them.
+    The chosen policy is compared with the networks of the run's checkpoint, evaluated by the code that trained them.
 
     Args:
         run: the folder of a complete run.
         out: the file to write; replaces an earlier one.
+        step: of a policy that the run kept besides; None for the chosen one.
 
     Raises:
         ConfigError: not a run folder.
@@ -87,23 +90,39 @@ def export_policy(run: Path, out: Path) -> ExportReport:
     if summary is None:
         raise PolicyError("a complete run", f"{run} without summary.json", "train it to its end: add --resume")
     config = folder.config()
-    dataset = _dataset_of(config, run)
+    dataset = dataset_of(config, run)
     learner = restored_learner(folder, dataset)
     metadata = _metadata(dataset, config, sha256_of_file(run / "config.json"), summary)
     metadata = replace(metadata, baseline=least_squares_baseline(learner))
-    return write_policy(folder.policy(), metadata, dataset.observations, out, learner.act)
+    if step is None:
+        return write_policy(folder.policy(), metadata, dataset.observations, out, learner.act)
+    kept = folder.kept_policies()
+    if step not in kept:
+        steps = ", ".join(map(str, kept)) or "none"
+        raise PolicyError(f"a step whose policy was kept: {steps}", str(step), f"choose among those in {run}")
+    # The summary's scores are the chosen policy's.
+    training = {key: value for key, value in metadata.training.items() if key != "held_out"} | {"chosen_step": step}
+    return write_policy(kept[step], replace(metadata, training=training), dataset.observations, out)
 
 
 def restored_learner(folder: RunFolder, dataset: Dataset) -> Learner:
     """The method of a run with its chosen networks, able to evaluate them as training did.
 
     Raises:
-        TrainingError: its checkpoint is gone or damaged.
+        TrainingError: its checkpoint, or what its expert said, is gone or damaged.
+        DataError: its pairs are gone or changed.
     """
     config = folder.config()
     method = find_method(config["method"])
     settings = method.config.from_dict(config["settings"])
-    problem = Problem.build(dataset, settings.sources(), drop_falls=method.learner.drop_falls)
+    pairs = pairs_of_run(folder)
+    problem = Problem.build(
+        dataset,
+        settings.sources(),
+        drop_falls=method.learner.drop_falls,
+        environment=environment_of_run(folder.path, config.get("environment", "")),
+        preferences=pairs.preferences(dataset) if pairs else None,
+    )
     learner = method.learner(settings, problem, config["seed"])
     best = read_tensors(folder.path / "checkpoints" / "best.pt")
     for name, module in learner.modules.items():
@@ -245,7 +264,13 @@ def _commit(source: Path) -> str:
     return answer
 
 
-def _dataset_of(config: dict[str, Any], run: Path) -> Dataset:
+def dataset_of(config: dict[str, Any], run: Path) -> Dataset:
+    """The dataset that a run's ``config.json`` names.
+
+    Raises:
+        PolicyError: the config names none, or what lies there is another by its hash.
+        DataError: it is gone or damaged.
+    """
     entry = config.get("dataset")
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
         raise PolicyError("the path of its dataset in the run's config.json", f"{entry!r} in {run}", "train it again")

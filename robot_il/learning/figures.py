@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -44,6 +45,17 @@ DARK: Final = Theme("#14171c", "#d8dde4", "#343a43")
 
 def png(draw: Callable[[], Figure], theme: Theme) -> str:
     """Draws a figure in one theme; returns it as a ``data:`` URL of a PNG."""
+    return "data:image/png;base64," + base64.b64encode(_drawn(draw, theme)).decode()
+
+
+def save(draw: Callable[[], Figure], path: Path) -> None:
+    """Draws a figure into a PNG file, under a temporary name first."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(_drawn(draw, LIGHT))
+    temporary.replace(path)
+
+
+def _drawn(draw: Callable[[], Figure], theme: Theme) -> bytes:
     settings: Any = {
         "figure.facecolor": theme.paper,
         "axes.facecolor": theme.paper,
@@ -65,7 +77,7 @@ def png(draw: Callable[[], Figure], theme: Theme) -> str:
     with mpl.rc_context(settings):
         # no pyplot: a figure of one's own needs no display and no global state
         draw().savefig(buffer, format="png", dpi=DPI)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
 
 
 def seconds(ticks: np.ndarray) -> np.ndarray:
@@ -110,64 +122,6 @@ def demonstrations(logs: Sequence[Log]) -> Figure:
             panels[row, 0].set_ylabel(text)
         panels[-1, column].set_xlabel("time, s")
     return figure
-
-
-def learning_curves(runs: Sequence[Mapping[str, Any]]) -> Figure:
-    """Held-out likelihood and training losses over the steps, a row a run.
-
-    Args:
-        runs: each with ``name``, ``metrics`` (a list of records as in ``metrics.jsonl``) and ``summary``.
-    """
-    figure = Figure((WIDTH_IN, 2.3 * len(runs) + 0.3), layout="constrained")
-    panels = figure.subplots(len(runs), 2, squeeze=False)
-    for (left, right), run in zip(panels, runs, strict=True):
-        _held_out(left, run)
-        _training(right, run)
-        for axes in (left, right):
-            chosen = run["summary"].get("chosen_step")
-            if chosen is not None:
-                axes.axvline(chosen, color=COLOURS[1], lw=1.2, ls="--", label=f"chosen step {chosen}")
-            axes.set_xlabel("step")
-        left.legend(loc="best")
-        # the training panel has a line a network: no corner of it is sure to be free
-        right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
-
-
-def series(metrics: Sequence[Mapping[str, Any]], split: str) -> dict[str, tuple[list[float], list[float]]]:
-    """Each quantity of a split: its steps and values, without what is missing."""
-    found: dict[str, tuple[list[float], list[float]]] = {}
-    for record in metrics:
-        if record.get("split") != split:
-            continue
-        for name, value in record.items():
-            if name not in ("step", "split", "seconds") and isinstance(value, int | float):
-                steps, values = found.setdefault(name, ([], []))
-                steps.append(record["step"])
-                values.append(value)
-    return found
-
-
-def _held_out(axes: Axes, run: Mapping[str, Any]) -> None:
-    curves = series(run["metrics"], "held_out")
-    if "nll" in curves:
-        axes.plot(*curves["nll"], color=COLOURS[0], marker=".", ms=3, label="held-out likelihood")
-    baseline = (run["summary"].get("baseline") or {}).get("nll")
-    if baseline is not None:
-        axes.axhline(baseline, color=COLOURS[7], lw=1, ls=":", label="least squares")
-    axes.set_title(run["name"], loc="left")
-    axes.set_ylabel("negative log likelihood")
-
-
-def _training(axes: Axes, run: Mapping[str, Any]) -> None:
-    curves = series(run["metrics"], "train")
-    losses = {name: curve for name, curve in curves.items() if name.startswith("loss_")}
-    for number, (name, (steps, values)) in enumerate(sorted(losses.items())):
-        colour = COLOURS[(number + 2) % len(COLOURS)]
-        axes.plot(steps, values, color=colour, marker=".", ms=3, label=name.removeprefix("loss_"))
-    axes.set_ylabel("training loss")
-    # losses of several networks differ by orders of magnitude, and a likelihood goes below zero
-    axes.set_yscale("symlog" if len(losses) > 1 else "linear")
 
 
 def survival(policies: Sequence[Mapping[str, Any]]) -> Figure:

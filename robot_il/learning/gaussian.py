@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from robot_il.learning.config import MethodConfig
-from robot_il.learning.learner import Learner
+from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
+from robot_il.learning.learner import Learner, Report
 from robot_il.learning.networks import LOG_STD_BOUNDS, GaussianPolicy, gaussian_log_density, row_sum
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Coordinates, Problem, Source
@@ -58,6 +60,22 @@ class GaussianLearner(Learner):
         """Per dimension log pi(a|s), (B, A), over the action in half widths of its range."""
         mean, log_std = self.policy(rows.state)
         return gaussian_log_density(rows.action, mean, log_std) + rows.log_volume
+
+    def clone(self, rows: Rows, steps: int, report: Report) -> None:
+        """Behavioural cloning of the rows for at most so many steps, until held-out episodes stop improving."""
+        config = self.config
+        fit_until_stopped(
+            self.policy,
+            torch.optim.Adam(
+                self.policy.parameters(), lr=config.policy_lr, weight_decay=config.policy_decay, fused=True
+            ),
+            lambda: -row_sum(self.log_policy(rows.draw(config.batch, self.generator))).mean(),
+            lambda: GaussianLearner.held_out(self).get("score", math.nan),
+            steps=steps,
+            every=config.evaluate_every,
+            stopping=EarlyStopping(config.patience_steps, config.patience_share),
+            report=lambda done, most: report("policy", done, most),
+        )
 
     @torch.no_grad()
     def negative_log_likelihood(self, source: Source) -> Tensor:

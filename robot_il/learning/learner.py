@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robot_il.learning.adam import Adam
 from robot_il.learning.config import MethodConfig
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Problem, Source
+from robot_il.spec import LABELS
 
 Report = Callable[[str, int, int], None]
 """Takes what is being done, how many steps of it are done, and how many there are at most."""
@@ -39,8 +41,14 @@ class Method:
     use: str
 
     def needs(self) -> str:
-        """The labels it needs by default, for a person: ``expert + suboptimal|unlabeled``."""
-        return " + ".join("|".join(labels) for labels in self.config().sources().values())
+        """What it needs by default, for a person: ``expert + suboptimal|unlabeled``, and what else.
+
+        A part that any recording serves is left out; ``preferences`` come from labels of different worth, or a file.
+        """
+        config = self.config()
+        parts = ["|".join(labels) for labels in config.sources().values() if set(labels) != set(LABELS)]
+        parts += ["preferences"] * config.takes_preferences() + ["environment"] * config.needs_environment()
+        return " + ".join(parts)
 
 
 class Learner(abc.ABC):
@@ -69,16 +77,14 @@ class Learner(abc.ABC):
         self.problem = problem
         self.generator = torch.Generator().manual_seed(seed)
         self.modules: dict[str, nn.Module] = {}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.optimisers: dict[str, Adam] = {}
         self.steps = 0
         self.imitated: tuple[str, ...] = tuple(problem.sources)
 
     def add(self, name: str, module: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> None:
         """Registers a network with an Adam of its own."""
         self.modules[name] = module
-        self.optimisers[name] = torch.optim.Adam(
-            module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
-        )
+        self.optimisers[name] = Adam(module.parameters(), learning_rate, weight_decay)
 
     def prepare(self, report: Report) -> None:  # noqa: B027 (most methods have nothing to prepare)
         """What comes before the first step (pretraining); deterministic from the seed."""
@@ -92,14 +98,13 @@ class Learner(abc.ABC):
 
     def update(self, losses: Mapping[str, Tensor]) -> None:
         """Moves each named network down its own loss."""
-        parameters = {name: list(self.modules[name].parameters()) for name in losses}
+        last = next(reversed(list(losses)), "")  # nobody needs the graph after it
         gradients = {
-            name: torch.autograd.grad(loss, parameters[name], retain_graph=True) for name, loss in losses.items()
+            name: torch.autograd.grad(loss, self.optimisers[name].parameters, retain_graph=name != last)
+            for name, loss in losses.items()
         }
         for name, parts in gradients.items():
-            for parameter, gradient in zip(parameters[name], parts, strict=True):
-                parameter.grad = gradient
-            self.optimisers[name].step()
+            self.optimisers[name].move(parts)
 
     @abc.abstractmethod
     def draw(self) -> Any:
@@ -112,6 +117,14 @@ class Learner(abc.ABC):
     def monitors(self) -> dict[str, float]:
         """Numbers worth watching, of the last step's batch."""
         return {}
+
+    def row_weights(self, source: Source) -> Tensor | None:
+        """Weight that each training row of a source has in the policy's loss, (N,); None where every row counts alike.
+
+        For the report, which asks the finished learner: what did the training see?
+        """
+        del source
+        return None
 
     @abc.abstractmethod
     def act(self, observations: np.ndarray) -> np.ndarray:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from robot_il.errors import TrainingError
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
@@ -66,16 +66,6 @@ class ModelBasedConfig(GaussianConfig):
             self.require(getattr(self, name) >= 1, name, "at least 1")
 
 
-class Pretraining(NamedTuple):
-    """A network to be fitted by maximum likelihood before anything else."""
-
-    name: str
-    module: nn.Module
-    steps: int
-    learning_rate: float
-    weight_decay: float
-
-
 class ModelBasedLearner(GaussianLearner):
     """Owns a ``GaussianDynamics`` under the name ``model`` and a ring of its rollouts."""
 
@@ -98,37 +88,34 @@ class ModelBasedLearner(GaussianLearner):
 
     def prepare(self, report: Report) -> None:
         """Fits the model, then the policy, by maximum likelihood on all real rows; then fills the ring."""
+        self.pretrain_model(report)
+        self.pretrain_policy(report)
+        self.fill()
+
+    def pretrain_model(self, report: Report) -> None:
+        """Maximum likelihood of the model, until the held-out rows stop improving."""
         config = self.config
-        model = Pretraining("dynamics model", self.model, config.model_pretrain_steps, config.model_lr, 0.0)
-        self._pretrain(model, self.model_likelihood_loss, self.model_nll, report)
-        policy = Pretraining("policy", self.policy, config.policy_pretrain_steps, config.policy_lr, config.policy_decay)
-        self._pretrain(
-            policy,
-            lambda rows: -row_sum(self.log_policy(rows)).mean(),
-            lambda: GaussianLearner.held_out(self).get("score", math.nan),
-            report,
+        fit_until_stopped(
+            self.model,
+            torch.optim.Adam(self.model.parameters(), lr=config.model_lr, fused=True),
+            lambda: self.model_likelihood_loss(self.real.draw(config.batch, self.generator)),
+            self.model_nll,
+            steps=config.model_pretrain_steps,
+            every=config.evaluate_every,
+            stopping=EarlyStopping(config.patience_steps, config.patience_share),
+            report=lambda done, most: report("dynamics model", done, most),
         )
+
+    def pretrain_policy(self, report: Report) -> None:
+        """Behavioural cloning of all real rows, until the held-out episodes stop improving."""
+        self.clone(self.real, self.config.policy_pretrain_steps, report)
+
+    def fill(self) -> None:
+        """Rolls out until the ring is full, or not much longer where most rollouts leave the bounds."""
         for _ in range(MAX_FILLS):
             self.refresh()
             if len(self.ring) == self.ring.capacity:
                 break
-
-    def _pretrain(
-        self, what: Pretraining, loss: Callable[[Rows], Tensor], held_out: Callable[[], float], report: Report
-    ) -> None:
-        config = self.config
-        fit_until_stopped(
-            what.module,
-            torch.optim.Adam(
-                what.module.parameters(), lr=what.learning_rate, weight_decay=what.weight_decay, fused=True
-            ),
-            lambda: loss(self.real.draw(config.batch, self.generator)),
-            held_out,
-            steps=what.steps,
-            every=config.evaluate_every,
-            stopping=EarlyStopping(config.patience_steps, config.patience_share),
-            report=lambda done, most: report(what.name, done, most),
-        )
 
     def step(self) -> dict[str, float]:
         """See ``Learner``; every ``refresh_every`` steps the oldest rollouts give way to new ones."""
@@ -186,6 +173,11 @@ class ModelBasedLearner(GaussianLearner):
         if 0 < self.config.model_patience <= self._model_waited:
             self.model.load_state_dict(self._model_best)
             self.model_frozen = True
+
+    def judge(self, rows: Rows) -> dict[str, Tensor]:
+        """What each discriminator says of the rows, (N,) by its name, between 0 and 1; empty for a method without."""
+        del rows
+        return {}
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``."""

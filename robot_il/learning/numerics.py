@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,10 @@ import torch
 PRODUCT_ERROR_BOUND = 2e-6
 """Largest relative (Frobenius) error of a product that still counts as float32: that of plain float32 is 2e-7 to 5e-7,
 of bfloat16 2e-3."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Names of the settings in glibc's malloc.h."""
+_KEPT_BLOCK, _KEPT_BYTES = 2**25, 2**30
+"""The largest block that is kept, which glibc does not take any larger, and how much is kept in all."""
 _PROBE_SIZES = ((512, 256, 256), (512, 512, 512))
 
 
@@ -38,6 +43,20 @@ def fastest_accurate_precision() -> str:
     really computes in bfloat16. Only a measurement tells which.
     """
     return "medium" if product_error("medium") <= PRODUCT_ERROR_BOUND else "highest"
+
+
+def keep_freed_memory() -> None:
+    """Asks glibc to keep what a step frees for the next step; without effect under another C library.
+
+    By default it hands large blocks back to the kernel and gets them again, page by page, at every step: a thousand
+    page faults a step of DMIL. The setting is the process's and stays.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 @contextmanager

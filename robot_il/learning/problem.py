@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robot_il.errors import DataError
-from robot_il.learning.dataset import Dataset
+from robot_il.errors import ConfigError, DataError
+from robot_il.learning.dataset import Dataset, DatasetInfo
+from robot_il.learning.environment import Environment
+from robot_il.learning.preferences import Preferences
 from robot_il.learning.rows import Rows
 from robot_il.learning.scaling import ActionScaling, StateScaling, channel_scale
 from robot_il.spec import LABELS, TASKS
@@ -36,19 +38,26 @@ class Coordinates:
     @classmethod
     def fit(cls, dataset: Dataset, index: np.ndarray) -> Coordinates:
         """From the dataset's rows at ``index``."""
-        states, info = dataset.observations[index], dataset.info
-        changes = dataset.next_observations[index] - states
+        columns = (dataset.observations, dataset.actions, dataset.next_observations)
+        return cls.of(dataset.info, *(column[index] for column in columns))
+
+    @classmethod
+    def of(cls, info: DatasetInfo, states: np.ndarray, actions: np.ndarray, next_states: np.ndarray) -> Coordinates:
+        """From transitions in the dataset's channels, (N, S), (N, A) and (N, S)."""
         return cls(
             StateScaling.fit(states, tuple(channel.unit for channel in info.observation)),
-            ActionScaling.fit(dataset.actions[index], info.action_low, info.action_high),
-            channel_scale(changes, np.zeros(states.shape[1])),
+            ActionScaling.fit(actions, info.action_low, info.action_high),
+            channel_scale(next_states - states, np.zeros(states.shape[1])),
         )
 
     def rows(self, dataset: Dataset, index: np.ndarray) -> Rows:
         """The dataset's rows at ``index`` in these coordinates."""
-        states = dataset.observations[index]
-        change = (dataset.next_observations[index] - states) / self.change_scale
-        action = self.action(dataset.actions[index])
+        return self.transitions(dataset.observations[index], dataset.actions[index], dataset.next_observations[index])
+
+    def transitions(self, states: np.ndarray, actions: np.ndarray, next_states: np.ndarray) -> Rows:
+        """Transitions in SI and the action's units, (N, S), (N, A) and (N, S), in these coordinates."""
+        change = (next_states - states) / self.change_scale
+        action = self.action(actions)
         log_volume = self.action.log_volume(action)
         return Rows.join(self.state(states), action, log_volume, torch.from_numpy(change), self.state.clip)
 
@@ -100,21 +109,37 @@ class Problem:
         coordinates: fitted on the training rows of every source in use.
         sources: by name.
         training_rows: of every source in use, as indices into the dataset.
+        environment: somewhere to drive and somebody to label, for a method that asks for them.
+        preferences: pairs that a person named; None where there are none and labels have to serve.
     """
 
     dataset: Dataset
     coordinates: Coordinates
     sources: Mapping[str, Source]
     training_rows: np.ndarray
+    environment: Environment | None = None
+    preferences: Preferences | None = None
 
     @classmethod
-    def build(cls, dataset: Dataset, labels: Mapping[str, tuple[str, ...]], *, drop_falls: bool = False) -> Problem:
+    def build(
+        cls,
+        dataset: Dataset,
+        labels: Mapping[str, tuple[str, ...]],
+        *,
+        drop_falls: bool = False,
+        environment: Environment | None = None,
+        preferences: Preferences | None = None,
+        coordinates: Coordinates | None = None,
+    ) -> Problem:
         """Scales and gathers what a method asked for.
 
         Args:
             dataset: the recordings.
             labels: for each source its name and the labels that serve it.
             drop_falls: leave out the transitions into a fall, whose next state is no state to go on from.
+            environment: handed on to the method.
+            preferences: likewise.
+            coordinates: others than those that fit the training rows.
 
         Raises:
             DataError: a source has no training row.
@@ -122,12 +147,24 @@ class Problem:
         kept = ~dataset.terminals if drop_falls else np.ones(len(dataset), dtype=bool)
         train = {name: _usable(dataset, name, served, kept) for name, served in labels.items()}
         training_rows = np.unique(np.concatenate(list(train.values())))
-        coordinates = Coordinates.fit(dataset, training_rows)
+        coordinates = coordinates or Coordinates.fit(dataset, training_rows)
         sources = {}
         for name, served in labels.items():
             held_out = dataset.select(served, held_out=True)
             sources[name] = Source.of(name, dataset, coordinates, train[name], held_out[kept[held_out]])
-        return cls(dataset, coordinates, sources, training_rows)
+        return cls(dataset, coordinates, sources, training_rows, environment, preferences)
+
+    def require_environment(self) -> Environment:
+        """The environment.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if self.environment is None:
+            raise ConfigError(
+                "an environment to drive in, or an expert to ask", "none", "train with robot-il train, which has a twin"
+            )
+        return self.environment
 
     @property
     def states(self) -> int:

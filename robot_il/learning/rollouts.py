@@ -39,17 +39,18 @@ class Roller:
         """
         low, high = self.problem.state_bounds()
         state = self._next(starts.state, starts.inputs, generator)[0]
-        alive = _inside(state, low, high)
+        alive = inside(state, low, high)
         parts = []
         for _ in range(self.horizon):
-            rows, following = self._transition(state, generator)
-            alive = alive & _inside(following, low, high)
+            rows, following = self.transition(state, generator)
+            alive = alive & inside(following, low, high)
             parts.append(rows.table[alive])
             state = following
         return Rows(torch.cat(parts), starts.states, starts.actions)
 
-    def _transition(self, state: Tensor, generator: torch.Generator) -> tuple[Rows, Tensor]:
-        """The transition out of a state, as rows, and the state it leads to."""
+    @torch.no_grad()
+    def transition(self, state: Tensor, generator: torch.Generator) -> tuple[Rows, Tensor]:
+        """The transitions out of standardised states (N, S), and the states that they lead to, unclipped."""
         scaling, clip = self.problem.coordinates.action, self.problem.coordinates.state.clip
         clipped = state.clamp(-clip, clip)
         mean, log_std = self.policy(clipped)
@@ -71,6 +72,6 @@ class Roller:
         return mean + torch.exp(log_std) * torch.randn(mean.shape, generator=generator)
 
 
-def _inside(state: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def inside(state: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """(B,) whether each state is finite and within the bounds."""
     return ((state >= low) & (state <= high)).all(dim=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -23,9 +25,14 @@ class Rows:
     actions: int
 
     def __post_init__(self) -> None:
-        width = 2 * self.states + 3 * self.actions
+        width = self.width(self.states, self.actions)
         if self.table.ndim != 2 or self.table.shape[1] != width:
             raise ValueError(f"expected a table of width {width}; came {tuple(self.table.shape)}")
+
+    @classmethod
+    def width(cls, states: int, actions: int) -> int:
+        """Number of columns."""
+        return 2 * states + 3 * actions
 
     @classmethod
     def join(cls, state: Tensor, action: Tensor, log_volume: Tensor, change: Tensor, clip: float) -> Rows:
@@ -34,7 +41,7 @@ class Rows:
         return cls(table, state.shape[1], action.shape[1])
 
     @classmethod
-    def stack(cls, *parts: Rows) -> Rows:
+    def stack(cls, *parts: Self) -> Self:
         """All rows of the parts, in order."""
         return cls(torch.cat([part.table for part in parts]), parts[0].states, parts[0].actions)
 
@@ -42,10 +49,19 @@ class Rows:
         """N."""
         return self.table.shape[0]
 
-    def draw(self, count: int, generator: torch.Generator) -> Rows:
+    def draw(self, count: int, generator: torch.Generator) -> Self:
         """``count`` rows, uniformly and with replacement."""
         index = torch.randint(len(self), (count,), generator=generator)
-        return Rows(self.table.index_select(0, index), self.states, self.actions)
+        return type(self)(self.table.index_select(0, index), self.states, self.actions)
+
+    def blocks(self, size: int = 65_536) -> Iterator[Self]:
+        """All rows in blocks of at most ``size``, for passes that should not need memory for all at once."""
+        for table in self.table.split(size):
+            yield type(self)(table, self.states, self.actions)
+
+    def first(self, count: int) -> Self:
+        """The first ``count`` rows, or all where there are fewer; a view."""
+        return type(self)(self.table[:count], self.states, self.actions)
 
     @property
     def state(self) -> Tensor:
@@ -78,9 +94,11 @@ class Rows:
 class Ring:
     """A first-in-first-out store of rows with a fixed capacity."""
 
+    kind: type[Rows] = Rows
+
     def __init__(self, capacity: int, states: int, actions: int) -> None:
         self.capacity = capacity
-        self._rows = Rows(torch.zeros(capacity, 2 * states + 3 * actions), states, actions)
+        self._rows = self.kind(torch.zeros(capacity, self.kind.width(states, actions)), states, actions)
         self._next = 0
         self._size = 0
 
@@ -102,7 +120,7 @@ class Ring:
 
     def rows(self) -> Rows:
         """What is in store; a view."""
-        return Rows(self._rows.table[: self._size], self._rows.states, self._rows.actions)
+        return self._rows.first(self._size)
 
     def state(self) -> dict[str, Tensor | int]:
         """Everything needed to go on exactly here."""

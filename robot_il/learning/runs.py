@@ -2,8 +2,10 @@
 
     config.json       method, settings, seed, dataset, code and numerics; written first
     metrics.jsonl     one object a line: step, split, seconds and values
-    checkpoints/      last.pt (everything, to resume from), best.pt (networks of the chosen step)
+    checkpoints/      last.pt (everything, to resume from), best.pt (networks of the chosen step),
+                      policy-STEP.npz (policies of steps that double, and of the last)
     policy.npz        the chosen policy as PolicyWeights
+    pairs.jsonl       the preference pairs, where a file named them
     summary.json      what came out; written last, so that its presence means the run is complete
 
 Every file but the metrics is written under a temporary name and renamed; the metrics are cut back to the checkpoint on
@@ -39,8 +41,8 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
-        """A new folder with its ``config.json``.
+    def create(cls, path: Path, config: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> RunFolder:
+        """A new folder with its ``config.json`` and, by name, what else the run has to keep.
 
         Raises:
             ConfigError: something is there already.
@@ -52,6 +54,8 @@ class RunFolder:
         (temporary / "checkpoints").mkdir(parents=True)
         write_json(temporary / "config.json", {"format": FORMAT_VERSION, **config})
         (temporary / "metrics.jsonl").touch()
+        for name, content in (files or {}).items():
+            (temporary / name).write_bytes(content)
         temporary.replace(path)
         return cls(path)
 
@@ -89,6 +93,19 @@ class RunFolder:
             PolicyError: there is none yet, or it is damaged.
         """
         return PolicyWeights.load(self.path / "policy.npz")
+
+    def keep_policy(self, step: int, policy: PolicyWeights) -> None:
+        """Keeps the policy of a step beside the chosen one."""
+        policy.save(self.path / "checkpoints" / f"policy-{step:08d}.npz")
+
+    def kept_policies(self) -> dict[int, PolicyWeights]:
+        """Those, by step.
+
+        Raises:
+            PolicyError: one is damaged.
+        """
+        paths = sorted((self.path / "checkpoints").glob("policy-*.npz"))
+        return {int(path.stem.removeprefix("policy-")): PolicyWeights.load(path) for path in paths}
 
     @property
     def metrics_path(self) -> Path:

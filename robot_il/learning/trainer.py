@@ -17,8 +17,15 @@ from robot_il.learning.algorithms.linear import LinearConfig, LinearLearner
 from robot_il.learning.config import MethodConfig
 from robot_il.learning.dataset import load_dataset
 from robot_il.learning.early_stopping import EarlyStopping
+from robot_il.learning.environment import (
+    EXPERT_ACTIONS,
+    Environment,
+    MakeEnvironment,
+    expert_actions_file,
+)
 from robot_il.learning.learner import Learner
-from robot_il.learning.numerics import fastest_accurate_precision, reproducible_torch
+from robot_il.learning.numerics import fastest_accurate_precision, keep_freed_memory, reproducible_torch
+from robot_il.learning.pairs_file import PAIRS_NAME, PairsFile, pairs_of_run
 from robot_il.learning.problem import Problem
 from robot_il.learning.progress import Progress
 from robot_il.learning.registry import find_method
@@ -39,6 +46,7 @@ class Job:
         seed: of everything random; None is 0 for a new run and the run's own on resuming.
         settings: words that differ from the defaults.
         resume: go on with ``out`` instead of starting anew.
+        pairs: a file of preference pairs, for a method that takes them; the run keeps a copy and resumes from that.
     """
 
     method: str
@@ -47,10 +55,14 @@ class Job:
     seed: int | None = None
     settings: Mapping[str, str] | None = None
     resume: bool = False
+    pairs: Path | None = None
 
 
 def train(
-    job: Job, progress: Progress | None = None, stop: Callable[[], bool] = lambda: False
+    job: Job,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    make_environment: MakeEnvironment | None = None,
 ) -> dict[str, Any] | None:
     """Trains, or goes on training.
 
@@ -58,6 +70,7 @@ def train(
         job: what to do.
         progress: where to show how it goes.
         stop: asked after every step; True leaves a checkpoint and ends.
+        make_environment: asked for an environment that fits the dataset, for a method that needs one.
 
     Returns:
         The run's summary, or None when stopped before the end: then ``resume`` goes on where it stopped.
@@ -74,25 +87,56 @@ def train(
     if not job.resume:
         refuse_existing(job.out)
     dataset = load_dataset(job.dataset)
-    plan = _plan(job, config, dataset.info.hash)
+    pairs = _named_pairs(job, config)
+    plan = _plan(job, config, dataset.info.hash, pairs)
     run = RunFolder.open(job.out) if job.resume else None
     if run is not None:
         config, plan = _continued(run, job, plan)
+        pairs = pairs_of_run(run)
         finished = run.summary()
         if finished is not None and (finished["stop_reason"] != "steps" or finished["steps"] >= config.steps):
             return finished
-    problem = Problem.build(dataset, config.sources(), drop_falls=method.learner.drop_falls)
+    environment = make_environment(dataset) if make_environment and config.needs_environment() else None
+    plan = _with_environment(plan, environment)
+    problem = Problem.build(
+        dataset,
+        config.sources(),
+        drop_falls=method.learner.drop_falls,
+        environment=environment,
+        preferences=pairs.preferences(dataset) if pairs else None,
+    )
+    keep_freed_memory()
     with reproducible_torch(plan["matmul_precision"]):
         learner = method.learner(config, problem, plan["seed"])
         if config.patience_steps:
             problem.require_held_out(learner.imitated)
-        run = run or RunFolder.create(job.out, plan)
+        files = {PAIRS_NAME: pairs.content} if pairs else {}
+        if environment is not None:
+            files[EXPERT_ACTIONS] = expert_actions_file(environment, dataset)
+        run = run or RunFolder.create(job.out, plan, files)
         return _Training(learner, run, plan, progress or Progress(), stop).run()
 
 
-def _plan(job: Job, config: MethodConfig, dataset_hash: str) -> dict[str, Any]:
+def _named_pairs(job: Job, config: MethodConfig) -> PairsFile | None:
+    """What ``job.pairs`` names.
+
+    Raises:
+        ConfigError: the method takes none.
+        DataError: the file cannot be read.
+    """
+    if job.pairs is None:
+        return None
+    if not config.takes_preferences():
+        raise ConfigError(
+            "a method that needs preferences", f"{job.method} with --pairs", "leave --pairs out, or see --list"
+        )
+    return PairsFile.read(job.pairs)
+
+
+def _plan(job: Job, config: MethodConfig, dataset_hash: str, pairs: PairsFile | None) -> dict[str, Any]:
     """Content of ``config.json``."""
-    return {
+    named = {"pairs": {"path": str(pairs.path), "sha256": pairs.sha256}} if pairs else {}
+    return named | {
         "method": job.method,
         "settings": config.as_dict(),
         "seed": job.seed or 0,
@@ -107,7 +151,7 @@ def _continued(run: RunFolder, job: Job, plan: Mapping[str, Any]) -> tuple[Metho
     """The config and plan of a run to go on with, after checking that it is the one meant.
 
     Raises:
-        ConfigError: method, seed, settings or dataset are others than the run's.
+        ConfigError: method, seed, settings, dataset or pairs are others than the run's.
     """
     stored = run.config()
     given = {key: plan["settings"][key] for key in job.settings or {} if key != "steps"}
@@ -115,6 +159,8 @@ def _continued(run: RunFolder, job: Job, plan: Mapping[str, Any]) -> tuple[Metho
     sides += [(key, stored["settings"].get(key), value) for key, value in given.items()]
     if job.seed is not None:
         sides.append(("seed", stored["seed"], job.seed))
+    if job.pairs is not None:
+        sides.append(("pairs", stored.get("pairs", {}).get("sha256"), plan["pairs"]["sha256"]))
     for name, before, now in sides:
         if before != now:
             raise ConfigError(
@@ -124,6 +170,20 @@ def _continued(run: RunFolder, job: Job, plan: Mapping[str, Any]) -> tuple[Metho
     if "steps" in (job.settings or {}):
         config = replace(config, steps=plan["settings"]["steps"])
     return config, stored
+
+
+def _with_environment(plan: dict[str, Any], environment: Environment | None) -> dict[str, Any]:
+    """The plan with the environment's name.
+
+    Raises:
+        ConfigError: the run was begun in another.
+    """
+    if environment is None:
+        return plan
+    begun = plan.get("environment", environment.name)
+    if begun != environment.name:
+        raise ConfigError(f"the environment {begun!r}, as the run was begun", repr(environment.name), "give that robot")
+    return plan | {"environment": environment.name}
 
 
 class _StoppedError(Exception):
@@ -142,7 +202,7 @@ class _Training:
         self._stopping = EarlyStopping(self._config.patience_steps, self._config.patience_share)
         self._best: dict[str, Any] = {}
         self._sums: dict[str, float] = {}
-        self._summed = 0
+        self._summed: dict[str, int] = {}
         self._seconds_before = 0.0
         self._began = time.monotonic()
 
@@ -187,12 +247,12 @@ class _Training:
         for name, value in losses.items():
             self._require_sane(f"the loss of {name}", value)
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._summed += 1
+            self._summed[name] = self._summed.get(name, 0) + 1
 
     def _evaluate(self) -> None:
         learner, step = self._learner, self._learner.steps
-        means = {f"loss_{name}": value / self._summed for name, value in self._sums.items()}
-        self._sums, self._summed = {}, 0
+        means = {f"loss_{name}": value / self._summed[name] for name, value in self._sums.items()}
+        self._sums, self._summed = {}, {}
         self._note("train", means | learner.monitors())
         values = learner.held_out()
         for name, value in values.items():
@@ -202,8 +262,15 @@ class _Training:
         if self._config.patience_steps == 0 or self._stopping.improved(step, values["score"]):
             modules = {name: copy.deepcopy(module.state_dict()) for name, module in learner.modules.items()}
             self._best = {"step": step, "modules": modules}
+        looks, rest = divmod(step, self._config.evaluate_every)
+        if rest == 0 and looks & (looks - 1) == 0:
+            self._keep()
         text = f"held-out nll {values['nll']:.3f}, best at {self._best['step']}" if values else ""
         self._progress.show(self._plan["method"], step, self._config.steps, text)
+
+    def _keep(self) -> None:
+        if self._config.keep_policies:
+            self._run.keep_policy(self._learner.steps, self._learner.policy_weights())
 
     def _require_sane(self, what: str, value: float) -> None:
         if math.isfinite(value) and abs(value) <= LARGEST_LOSS:
@@ -240,12 +307,13 @@ class _Training:
         self._learner.restore(state["learner"])
         self._stopping.restore(state["stopping"])
         self._best = dict(state["best"])
-        self._sums, self._summed = dict(state["sums"]), int(state["summed"])
+        self._sums, self._summed = dict(state["sums"]), dict(state["summed"])
         self._seconds_before = float(state["seconds"])
 
     def _finish(self, reason: str) -> dict[str, Any]:
         """Goes back to the best networks and writes what a reader of the run wants."""
         self._checkpoint()
+        self._keep()
         learner, run = self._learner, self._run
         for name, module in learner.modules.items():
             module.load_state_dict(self._best["modules"][name])

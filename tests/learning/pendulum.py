@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_il.learning.dataset import Channel, Dataset, save_dataset
+from robot_il.learning.environment import Actor, Environment, Experience
 from robot_il.learning.episodes import Episode, assemble
 from robot_il.spec import SPEC_HASH, TASKS, WHEEL_TORQUE
 
@@ -19,6 +20,7 @@ DYNAMICS = np.eye(4) + PERIOD_S * np.array(
 )
 INPUT = PERIOD_S * np.array([[0.0], [-4.0], [0.0], [1.0]])
 UNITS = ("rad", "rad/s", "m", "m/s")
+FALL_RAD = 0.5
 EPISODES = {"expert": 5, "suboptimal": 5}
 
 
@@ -70,6 +72,34 @@ def pendulum_dataset(
         action_source="sent",
         spec_hash=SPEC_HASH,
     )
+
+
+def pendulum_environment(dataset: Dataset) -> Environment:
+    """The pendulum to drive in, with a fall at 0.5 rad and the noise-free feedback as the oracle."""
+    del dataset
+    return Environment("linear pendulum", feedback, drive_pendulum)
+
+
+def feedback(observations: np.ndarray) -> np.ndarray:
+    """The oracle."""
+    return np.clip(observations @ GAIN.T, -8, 8).astype(np.float32)
+
+
+def drive_pendulum(actor: Actor, episodes: int, seed: int, steps: int) -> Experience:
+    """See ``Collect``."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for _ in range(episodes):
+        state = random.normal(size=4) * [0.03, 0.1, 0.05, 0.1]
+        states, torques = [state], []
+        while len(torques) < steps and abs(states[-1][0]) <= FALL_RAD:
+            torques.append(np.clip(actor(states[-1].astype(np.float32)), -8, 8))
+            states.append(DYNAMICS @ states[-1] + INPUT @ torques[-1] + 1e-3 * random.normal(size=4))
+        seen, fell = np.array(states, dtype=np.float32), np.zeros(len(torques), dtype=bool)
+        fell[-1] = abs(states[-1][0]) > FALL_RAD
+        acted = np.array(torques, dtype=np.float32)
+        parts.append(Experience(seen[:-1], acted, seen[1:], fell, np.zeros(len(acted), dtype=np.int32)))
+    return Experience.join(*parts)
 
 
 def saved(folder: Path, **arguments) -> Path:

@@ -273,3 +273,32 @@ def test_no_logs_or_foreign_files_are_refused(tmp_path):
 
 def test_every_action_source_sums_signals_of_the_tick():
     assert {name for names in ACTION_SOURCES.values() for name in names} <= set(driven_ticks(1).dtype.names)
+
+
+def driven_by(tmp_path, intent) -> list:
+    """Two recordings with this intent on their ticks."""
+    paths = []
+    for index in range(2):
+        ticks = driven_ticks(100, seed=index)
+        ticks["intent"] = intent
+        paths.append(record(tmp_path / f"{index}.mcap", ticks))
+    return paths
+
+
+@pytest.mark.parametrize(("takeovers", "rows"), [(False, [99, 99]), (True, [29, 39, 29, 39])])
+def test_takeovers_are_the_stretches_in_which_a_person_drove(takeovers, rows, tmp_path):
+    intent = np.full(100, np.nan)
+    intent[10:40] = intent[60:] = 0.1
+    paths = driven_by(tmp_path, intent)
+    data = build_dataset(Request({"expert": paths}, held_out_fraction=0, takeovers=takeovers))
+    assert [episode.rows for episode in data.info.episodes] == rows
+    assert [source["operator"] for source in data.info.meta["sources"]] == [takeovers] * 2
+
+
+@pytest.mark.parametrize(("intent", "operator"), [(np.nan, False), (0.3, True)])
+def test_recordings_by_one_driver_alone_are_used_whole_with_takeovers_or_without(intent, operator, tmp_path):
+    paths = driven_by(tmp_path, intent)
+    for takeovers in (False, True):
+        data = build_dataset(Request({"expert": paths}, held_out_fraction=0, takeovers=takeovers))
+        assert len(data) == 198
+        assert [source["operator"] for source in data.info.meta["sources"]] == [operator] * 2

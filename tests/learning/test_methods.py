@@ -1,6 +1,7 @@
 """What every registered method must do; a new line in the registry is covered without a new line here."""
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +9,27 @@ import pytest
 import torch
 
 from robot_il.errors import ConfigError, DataError
+from robot_il.learning import trainer
+from robot_il.learning.bootstrap import ActorLearner
 from robot_il.learning.dataset import save_dataset
 from robot_il.learning.learner import held_out_scores
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Problem
 from robot_il.learning.registry import METHODS, find_method
 from robot_il.learning.runs import RunFolder, read_tensors
-from robot_il.learning.trainer import Job, train
+from robot_il.learning.trainer import Job
 from robot_il.spec import LABELS
-from tests.learning.pendulum import pendulum_dataset
+from tests.learning.pendulum import pendulum_dataset, pendulum_environment
 
 every_method = pytest.mark.parametrize("name", METHODS)
-SMALL = {"batch": "32", "refresh_rows": "40", "refresh_every": "10"}
+SMALL = {
+    "batch": "32",
+    "refresh_rows": "40",
+    "refresh_every": "10",
+    "round_steps": "10",
+    "episode_steps": "40",
+}
+train = partial(trainer.train, make_environment=pendulum_environment)
 
 
 def small_settings(name: str) -> dict[str, str]:
@@ -36,6 +46,9 @@ def small_settings(name: str) -> dict[str, str]:
             settings[field.name] = SMALL[field.name]
     if METHODS[name].config().steps > 1:
         settings |= {"steps": "60", "evaluate_every": "10", "checkpoint_every": "20"}
+    if issubclass(METHODS[name].learner, ActorLearner):
+        # What the policy follows has to be learned first.
+        settings |= {"steps": "200", "critic_hidden": "64,64", "policy_lr": "0.001"}
     return settings
 
 
@@ -70,7 +83,12 @@ def runs(folder, tmp_path_factory):
 def fresh(name: str, dataset, seed: int = 0):
     method = METHODS[name]
     config = method.config.parse(small_settings(name))
-    problem = Problem.build(dataset, config.sources(), drop_falls=method.learner.drop_falls)
+    problem = Problem.build(
+        dataset,
+        config.sources(),
+        drop_falls=method.learner.drop_falls,
+        environment=pendulum_environment(dataset),
+    )
     return method.learner(config, problem, seed)
 
 
@@ -185,7 +203,7 @@ def test_metrics_name_their_step_and_split_and_nothing_in_them_is_missing(name, 
 @every_method
 def test_the_summary_shows_the_least_squares_baseline_on_the_same_rows(name, runs):
     summary = runs(name).summary()
-    assert set(summary["held_out"]) - {"model_nll"} == set(summary["baseline"])
+    assert set(summary["baseline"]) <= set(summary["held_out"])
     assert 1 <= summary["chosen_step"] <= summary["steps"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robot_il.errors import ConfigError, LogError
-from robot_il.learning import figures
+from robot_il.learning import figures, figures_training
 from robot_il.learning.report import write_report
 from tests.learning.recordings import driven_ticks, record
 
@@ -213,4 +213,31 @@ def test_series_leave_out_what_is_missing_and_not_a_quantity():
         {"step": 5, "split": "train", "seconds": 1, "loss_a": None},
         {"step": 9, "split": "train", "seconds": 1, "loss_a": 0.5},
     ]
-    assert figures.series(metrics, "train") == {"loss_a": ([0, 9], [1.0, 0.5])}
+    assert figures_training.series(metrics, "train") == {"loss_a": ([0, 9], [1.0, 0.5])}
+
+
+def test_runs_of_one_method_are_put_on_the_steps_of_all_of_them():
+    def run(steps, offset):
+        metrics = [{"step": step, "split": "held_out", "nll": step + offset} for step in steps]
+        return {"name": "bc", "metrics": metrics, "summary": {"method": "bc"}}
+
+    steps, values = figures_training.curves([run([0, 50, 100], 0.0), run([0, 50], 1.0)], "held_out")["nll"]
+    np.testing.assert_array_equal(steps, [0, 50, 100])
+    np.testing.assert_array_equal(values, [[0, 50, 100], [1, 51, np.nan]])
+
+
+def test_several_runs_of_a_method_share_a_panel_with_a_band(tmp_path):
+    from robot_il.learning.report_training import read_run
+
+    runs = [read_run(made_run(tmp_path / name)) for name in ("bc-0", "bc-1")]
+    alone, together = figures_training.learning_curves(runs[:1]), figures_training.learning_curves(runs)
+    assert [len(figure.axes) for figure in (alone, together)] == [2, 2]
+    assert [len(figure.axes[0].collections) for figure in (alone, together)] == [0, 1]
+    assert together.axes[0].get_title(loc="left") == "bc, 2 runs"
+
+
+def test_only_mean_outputs_of_discriminators_are_drawn_as_such():
+    record = {"step": 1, "split": "train", "d_expert": 0.6, "d_r_rollout": 0.4, "weight_expert": 8.0, "discount": 0.9}
+    run = {"name": "dmil", "metrics": [record], "summary": {"method": "dmil"}}
+    assert set(figures_training.verdicts([run])["dmil"]) == {"d_expert", "d_r_rollout"}
+    assert figures_training.verdicts([{**run, "metrics": []}]) == {}

@@ -23,7 +23,7 @@ from robot_il.learning.learner import Method
 from robot_il.learning.losses import positive_unlabeled_loss, weighted_nll
 from robot_il.learning.model_based import ModelBasedLearner
 from robot_il.learning.networks import Discriminator, gaussian_log_density, row_sum
-from robot_il.learning.problem import Problem
+from robot_il.learning.problem import Problem, Source
 from robot_il.learning.rows import Rows
 
 
@@ -175,6 +175,21 @@ class D2MILLearner(ModelBasedLearner):
             loss = d2mil_model_loss(Thirds.of(row_sum(log_model)), Thirds.of(d_r), self._share, config)
             losses["model"] = loss + self.model.bound_penalty()
         return losses
+
+    @torch.no_grad()
+    def judge(self, rows: Rows) -> dict[str, Tensor]:
+        """See ``ModelBasedLearner``."""
+        log_policy = self.log_policy(rows)
+        real = self.real_discriminator(evidence(rows, log_policy, self.log_model(rows)))
+        optimal = self.optimality(evidence(rows, log_policy))
+        return {"d_r": torch.sigmoid(real), "d_o": torch.sigmoid(optimal)}
+
+    def row_weights(self, source: Source) -> Tensor:
+        """See ``Learner``."""
+        verdicts = [self.judge(block) for block in source.train.blocks()]
+        real, optimal = (torch.cat([verdict[name] for verdict in verdicts]) for name in ("d_r", "d_o"))
+        weights = d2mil_weights(Thirds(real, real, real), Thirds(optimal, optimal, optimal), self.config)
+        return weights.expert if source.name == "expert" else weights.suboptimal
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``."""

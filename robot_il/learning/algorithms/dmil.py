@@ -22,7 +22,7 @@ from robot_il.learning.learner import Method
 from robot_il.learning.losses import clipped_logistic_loss, effective_share, logistic_loss, weighted_nll
 from robot_il.learning.model_based import ModelBasedConfig, ModelBasedLearner
 from robot_il.learning.networks import Discriminator, gaussian_log_density, row_sum, scaled_log_density
-from robot_il.learning.problem import Problem
+from robot_il.learning.problem import Problem, Source
 from robot_il.learning.rows import Rows
 
 Ablation = Literal["none", "no-d-adv", "no-d-adv-pi-info"]
@@ -188,6 +188,16 @@ class DMILLearner(ModelBasedLearner):
     def _model_loss(self, log_model: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         log_density = halves(row_sum(log_model))
         return dmil_loss(log_density, weights) if self._informed_by_model else -log_density[0].mean()
+
+    @torch.no_grad()
+    def judge(self, rows: Rows) -> dict[str, Tensor]:
+        """See ``ModelBasedLearner``."""
+        return {"d": torch.sigmoid(self.verdict(rows, self.log_policy(rows), self.log_model(rows)))}
+
+    def row_weights(self, source: Source) -> Tensor:
+        """See ``Learner``."""
+        verdict = torch.cat([self.judge(block)["d"] for block in source.train.blocks()])
+        return expert_weight(verdict, self.config.alpha, self.config.clip)
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``."""
