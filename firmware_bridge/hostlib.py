@@ -6,23 +6,16 @@ The same sources build for the microcontroller; what the twin and the tests run 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import shlex
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from robot_il.errors import ConfigError
+from firmware_bridge.compiling import WARNINGS, compiled
 from robot_il.spec import Fault, Mode
 
-_FLAGS = (
-    *("-std=c99", "-O2", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wundef"),
-    *("-Wstrict-prototypes", "-Wmissing-prototypes", "-fPIC", "-shared"),
-)
 _CHUNK = 4096
 """Bytes taken from the transmit ring in one call; the ring holds less."""
 
@@ -46,7 +39,9 @@ class Board:
     initial_state_seq: int = 0
 
 
-class _CBoard(ctypes.Structure):
+class CBoard(ctypes.Structure):
+    """``struct ril_board`` of ``mcu.h``: a ``Board`` as the firmware sees it."""
+
     _fields_ = (
         ("initial_time_us", ctypes.c_uint64),
         ("boot_id", ctypes.c_uint32),
@@ -54,6 +49,11 @@ class _CBoard(ctypes.Structure):
         ("initial_state_seq", ctypes.c_uint32),
         ("wheel_radius_m", ctypes.c_float),
     )
+
+    @classmethod
+    def of(cls, board: Board) -> CBoard:
+        """The struct of a board."""
+        return cls(**{name: getattr(board, name) for name, _ in cls._fields_})
 
 
 class Sensors(ctypes.Structure):
@@ -85,7 +85,13 @@ class Sensors(ctypes.Structure):
     )
 
 
-class _Outputs(ctypes.Structure):
+AT_REST = {"accel_z": 9.81, "battery": 24.0, "fresh": 1}
+"""Sensors of a robot that stands upright on a full battery; the others read 0."""
+
+
+class Outputs(ctypes.Structure):
+    """``struct ril_outputs`` of ``mcu.h``, at the beginning of ``struct ril_mcu``."""
+
     _fields_ = (
         ("time_us", ctypes.c_uint64),
         ("torque_left", ctypes.c_float),
@@ -115,12 +121,11 @@ class Firmware:
         self._library = library if library is not None else load()
         self._memory = ctypes.create_string_buffer(self._library.ril_host_mcu_size())
         self._mcu = ctypes.cast(self._memory, ctypes.c_void_p)
-        self._outputs = _Outputs.from_buffer(self._memory)
+        self._outputs = Outputs.from_buffer(self._memory)
         self._frames = ctypes.create_string_buffer(_CHUNK)
-        self.sensors = Sensors(accel_z=9.81, battery=24.0, fresh=1)
+        self.sensors = Sensors(**AT_REST)
         self._sensors = ctypes.byref(self.sensors)
-        c_board = _CBoard(**{name: getattr(board, name) for name, _ in _CBoard._fields_})
-        self._library.ril_mcu_init(self._mcu, ctypes.byref(c_board))
+        self._library.ril_mcu_init(self._mcu, ctypes.byref(CBoard.of(board)))
 
     def receive(self, data: bytes) -> None:
         """Hands the firmware bytes from the host; it acts on whole frames at once."""
@@ -185,7 +190,12 @@ def load(*extra_flags: str) -> ctypes.CDLL:
     Raises:
         ConfigError: there is no C compiler, or it refuses the sources.
     """
-    library = ctypes.CDLL(str(build(*extra_flags)))
+    return opened(build(*extra_flags))
+
+
+def opened(path: Path) -> ctypes.CDLL:
+    """A built library with the signatures of its functions."""
+    library = ctypes.CDLL(str(path))
     void, size = ctypes.c_void_p, ctypes.c_size_t
     signatures: dict[str, tuple] = {
         "ril_host_mcu_size": (size,),
@@ -211,57 +221,5 @@ def build(*extra_flags: str) -> Path:
     """
     compiler = shlex.split(os.environ.get("CC", "cc"))
     with resources.as_file(resources.files("firmware_bridge") / "firmware") as folder:
-        sources = sorted(folder.glob("*.[ch]"))
-        command = [*compiler, *_FLAGS, *extra_flags]
-        library = _build_folder() / f"libril-{_key(command, sources)}.so"
-        if not library.exists():
-            _compile(command, [source for source in sources if source.suffix == ".c"], library)
-    return library
-
-
-def _key(command: list[str], sources: list[Path]) -> str:
-    """Identity of a build: the compiler and its version, the flags, and every byte of the sources."""
-    digest = hashlib.sha256(shlex.join(command).encode())
-    digest.update(_output_of([command[0], "--version"]))
-    for source in sources:
-        digest.update(source.name.encode())
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:20]
-
-
-def _compile(command: list[str], sources: list[Path], library: Path) -> None:
-    """Compiles under a temporary name and renames, so that builds side by side never see half a library."""
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".building-") as folder:
-        unfinished = Path(folder) / library.name
-        _output_of([*command, "-o", str(unfinished), *map(str, sources), "-lm"])
-        unfinished.replace(library)
-
-
-def _output_of(command: list[str]) -> bytes:
-    """Standard output of a compiler run."""
-    try:
-        return subprocess.run(command, check=True, capture_output=True).stdout
-    except FileNotFoundError as error:
-        raise ConfigError(
-            "a C compiler, which builds the firmware for the twin and the tests",
-            f"no '{command[0]}' on the PATH",
-            "install one, e.g. 'apt-get install gcc', or set CC",
-        ) from error
-    except subprocess.CalledProcessError as error:
-        raise ConfigError(
-            "a C compiler that accepts the firmware's C99 without a warning",
-            f"exit code {error.returncode} of '{command[0]}': {error.stderr.decode(errors='replace').strip()[:400]}",
-            "set CC to a gcc or clang of this machine",
-        ) from error
-
-
-def _build_folder() -> Path:
-    """``build/firmware`` in the repository, or the user's cache folder where the repository is missing or read-only."""
-    root = Path(__file__).parents[1]
-    local = root / "build" / "firmware"
-    if (root / "pyproject.toml").exists() and os.access(local.parent if local.parent.exists() else root, os.W_OK):
-        folder = local
-    else:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "robot-il" / "firmware"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        flags = [*WARNINGS, "-fPIC", "-shared", *extra_flags]
+        return compiled(compiler, flags, sorted(folder.glob("*.[ch]")), "libril-{key}.so")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from firmware_bridge.hostlib import Board, Firmware
+from firmware_bridge.microcontroller import Microcontroller
 from firmware_bridge.protocol import Decoder
 from robot_il.robot import Robot
 from robot_il.spec import STATE_SIGNALS, Fault, Mode
@@ -65,7 +67,14 @@ class Twin:
     """
 
     def __init__(
-        self, robot: Robot, conditions: Conditions, seed: int, *, boot_id: int | None = None, picked_up: bool = False
+        self,
+        robot: Robot,
+        conditions: Conditions,
+        seed: int,
+        *,
+        boot_id: int | None = None,
+        picked_up: bool = False,
+        firmware: Callable[[Board], Microcontroller] = Firmware,
     ) -> None:
         """Builds world and MCU.
 
@@ -75,6 +84,7 @@ class Twin:
             seed: of the sensors' errors, and of the boot id where none is given.
             boot_id: of the MCU, 32 bits.
             picked_up: after a stop or a fall the hand sets the robot upright again.
+            firmware: makes the MCU; by default the compiled library.
 
         Raises:
             ConfigError: a robot that the engine cannot load, or no C compiler.
@@ -88,7 +98,7 @@ class Twin:
         self._sensors = Sensors(robot, self._plant, scale, conditions.delay_scale, random)
         self._drives = WheelDrives(robot, conditions.motor_strength_scale, STEP_S)
         self._hand = Hand(self._plant, self._sensors, conditions.initial_pitch_rad)
-        self.firmware = Firmware(
+        self.firmware = firmware(
             Board(
                 boot_id=drawn if boot_id is None else boot_id,
                 robot_id=robot.robot_id,
@@ -226,7 +236,7 @@ class Twin:
         self.events.append({"mcu_time_us": self.firmware.time_us, "event": event, **detail})
 
 
-def _sample_buffer(firmware: Firmware) -> memoryview:
+def _sample_buffer(firmware: Microcontroller) -> memoryview:
     """The firmware's sensor struct as bytes: one packing is faster than twelve assignments."""
     fields = [name for name, *_ in firmware.sensors._fields_]
     if fields != [*READING, "fresh"]:

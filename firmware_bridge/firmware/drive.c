@@ -3,7 +3,7 @@
 #include <math.h>
 
 static float clamp(float value, float low, float high) {
-    return fminf(fmaxf(value, low), high);
+    return value > low ? (value < high ? value : high) : low; /* low for NaN */
 }
 
 void ril_drive_tick(struct ril_drive *drive, const struct ril_limits *limits, float rate) {

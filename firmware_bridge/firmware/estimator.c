@@ -1,11 +1,9 @@
 #include "estimator.h"
 
-#include <math.h>
-
+#include "angle.h"
 #include "ril_spec.h"
 
 #define TICK_S (RIL_TICK_US * 1e-6)
-#define TURN 6.283185307179586
 /* Complementary filter with bias, the one-axis form of Mahony, Hamel and Pflimlin, "Nonlinear complementary filters on
  * the special orthogonal group", IEEE TAC 53(5), 2008, eq. 32:
  *   pitch' = gyro - bias + KP e,   bias' = -KI e,   e = pitch of the accelerometer - pitch.
@@ -19,7 +17,7 @@
 
 /* At rest the specific force points up: (-g sin pitch, g cos pitch) in the body's frame. */
 static double pitch_of_accel(const struct ril_sensors *sensors) {
-    return (double)atan2f(-sensors->accel_x, sensors->accel_z);
+    return (double)ril_angle_atan2(-sensors->accel_x, sensors->accel_z);
 }
 
 static double leg_angle(float hip, float knee) {
@@ -32,7 +30,7 @@ static double rolled(const struct ril_estimator *estimator) {
     for (int side = 0; side < RIL_SIDES; side++) {
         joints += estimator->wheel[side].angle + estimator->leg[side].angle;
     }
-    return (double)estimator->wheel_radius * (joints / RIL_SIDES + estimator->pitch);
+    return (double)estimator->wheel_radius * (joints / (double)RIL_SIDES + estimator->pitch);
 }
 
 /* At boot, and after a gap too long to bridge; the position goes on where it was. */
@@ -50,13 +48,14 @@ static void start(struct ril_estimator *estimator, const struct ril_sensors *sen
 static void update_attitude(struct ril_estimator *estimator, const struct ril_sensors *sensors) {
     double rate = (double)sensors->gyro_pitch - estimator->gyro_bias;
     double predicted = estimator->pitch + rate * TICK_S; /* what the accelerometer of this tick is to be held against */
-    double error = remainder(pitch_of_accel(sensors) - predicted, TURN);
+    double error = ril_angle_wrap(pitch_of_accel(sensors) - predicted);
     double bias = estimator->gyro_bias - KI * error * TICK_S;
-    estimator->gyro_bias = fmin(fmax(bias, -BIAS_LIMIT), BIAS_LIMIT);
-    estimator->pitch = remainder(predicted + KP * error * TICK_S, TURN);
+    estimator->gyro_bias = bias < -BIAS_LIMIT ? -BIAS_LIMIT : (bias > BIAS_LIMIT ? BIAS_LIMIT : bias);
+    estimator->pitch = ril_angle_wrap(predicted + KP * error * TICK_S);
     estimator->pitch_rate = (float)rate;
     /* On level ground the body does not roll, so the gyro's z axis sees the heading's rate times cos(pitch). */
-    estimator->yaw_rate = sensors->gyro_yaw / fmaxf(cosf((float)estimator->pitch), COSINE_MIN);
+    float cosine = ril_angle_cos((float)estimator->pitch);
+    estimator->yaw_rate = sensors->gyro_yaw / (cosine > COSINE_MIN ? cosine : COSINE_MIN);
     estimator->yaw += (double)estimator->yaw_rate * TICK_S;
 }
 
@@ -72,7 +71,7 @@ void ril_estimator_update(struct ril_estimator *estimator, const struct ril_sens
 }
 
 void ril_estimator_predict(struct ril_estimator *estimator) {
-    estimator->pitch = remainder(estimator->pitch + (double)estimator->pitch_rate * TICK_S, TURN);
+    estimator->pitch = ril_angle_wrap(estimator->pitch + (double)estimator->pitch_rate * TICK_S);
     estimator->yaw += (double)estimator->yaw_rate * TICK_S;
     for (int side = 0; side < RIL_SIDES; side++) {
         ril_tracker_predict(&estimator->wheel[side]);
@@ -93,5 +92,5 @@ float ril_estimator_velocity(const struct ril_estimator *estimator) {
     for (int side = 0; side < RIL_SIDES; side++) {
         joints += estimator->wheel[side].rate + estimator->leg[side].rate;
     }
-    return estimator->wheel_radius * (joints / RIL_SIDES + estimator->pitch_rate);
+    return estimator->wheel_radius * (joints / (float)RIL_SIDES + estimator->pitch_rate);
 }

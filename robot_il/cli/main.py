@@ -10,7 +10,22 @@ from robot_il import __version__
 from robot_il.errors import RobotIlError
 from robot_il.spec import SPEC_HASH
 
-COMMANDS = ("twin", "record", "log", "dataset", "train", "evaluate", "export", "run_policy", "replay", "report")
+COMMANDS = (
+    "doctor",
+    "twin",
+    "record",
+    "log",
+    "dataset",
+    "train",
+    "compare",
+    "select",
+    "evaluate",
+    "hil",
+    "export",
+    "run_policy",
+    "replay",
+    "report",
+)
 """Modules of this package that each add one command, in the order in which a person needs them."""
 
 
@@ -44,7 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _missing_part(error: ModuleNotFoundError) -> str:
-    extras = {"torch": "train", "onnx": "train", "matplotlib": "train", "rich": "train", "pybullet": "sim"}
+    extras = {
+        **dict.fromkeys(("torch", "onnx", "matplotlib", "rich"), "train"),
+        "pybullet": "sim",
+        "unicorn": "firmware",
+    }
     extra = extras.get(error.name or "", "")
     if not extra and (error.name or "").split(".")[0] in ("gymnasium", "mujoco"):
         extra = "hopper"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from firmware_bridge.hostlib import Board, Firmware
+from firmware_bridge.microcontroller import Microcontroller
 from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
@@ -35,11 +38,13 @@ class Rollout:
         robot_name: name or path of the robot profile.
         task: what is to be done.
         seconds: length, in s.
+        firmware: makes the MCU; by default the compiled library.
     """
 
     robot_name: str
     task: Task
     seconds: float
+    firmware: Callable[[Board], Microcontroller] = Firmware
 
     @property
     def robot(self) -> Robot:
@@ -47,7 +52,13 @@ class Rollout:
         return _profile(self.robot_name)
 
     def run(
-        self, controller: Controller, fallback: Controller, conditions: Conditions, seed: int, sink: Sink | None = None
+        self,
+        controller: Controller,
+        fallback: Controller,
+        conditions: Conditions,
+        seed: int,
+        sink: Sink | None = None,
+        line: Callable[[Twin], LockstepLink] = LockstepLink,
     ) -> Episode:
         """Drives one episode and judges it by the twin's truth, not by what the sensors said.
 
@@ -57,10 +68,11 @@ class Rollout:
             conditions: start, pushes and parameters of the twin.
             seed: of the twin's noise.
             sink: takes the ticks, where they are wanted.
+            line: makes the serial line to the twin.
         """
-        twin = Twin(self.robot, conditions, seed)
+        twin = Twin(self.robot, conditions, seed, firmware=self.firmware)
         watch = _Watch(twin, self.task)
-        link = LockstepLink(twin)
+        link = line(twin)
         device = SerialDevice(link)
         device.open()
         guard = Guard(controller, fallback, JUDGING)

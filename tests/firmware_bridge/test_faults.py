@@ -201,7 +201,7 @@ def test_values_that_are_negative_or_not_finite_are_not_taken(bench, param, valu
     assert ask(bench, param, value) == before
 
 
-@pytest.mark.parametrize(("value", "taken"), [(80.0, True), (79.9, False), (0.0, False)])
+@pytest.mark.parametrize(("value", "taken"), [(80.0, True), (79.5, False), (0.0, False)])
 def test_a_slew_limit_that_would_hold_a_torque_is_not_taken(bench, value, taken):
     assert (ask(bench, Param.WHEEL_TORQUE_SLEW_NM_S, value) == value) == taken
 

@@ -1,0 +1,64 @@
+"""The firmware's image for a Cortex-M4F: the C of the host library with start-up code and the virtual board's port."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+
+from firmware_bridge.compiling import WARNINGS, compiled
+from robot_il.errors import ConfigError
+
+_FREESTANDING = (
+    *("-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections"),
+    *("-Wl,--gc-sections", "-Wl,--entry=ril_reset"),
+)
+_GCC = (
+    *("-mthumb", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-nostartfiles", "-nolibc"),
+    "-fno-tree-loop-distribute-patterns",  # else memcpy's loop becomes a call of memcpy
+)
+_ZIG = ("--target=thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp")
+
+
+def build_image(*extra_flags: str) -> Path:
+    """Compiles and links the image unless that very build exists, and returns the ELF file's path.
+
+    The compiler is the environment's ``CROSS_CC`` where set, else ``arm-none-eabi-gcc`` where present, else the one
+    that the Python package ``ziglang`` brings. No C library is linked; ``docs/porting.md`` says what is in the image.
+
+    Args:
+        extra_flags: further compiler flags.
+
+    Raises:
+        ConfigError: there is no compiler for the Cortex-M, or it refuses the sources.
+    """
+    compiler, flags = cross_compiler()
+    with resources.as_file(resources.files("firmware_bridge") / "firmware") as folder:
+        board = folder / "board"
+        inputs = [path for path in sorted(folder.glob("*.[ch]")) if path.stem != "host"]
+        inputs += [*sorted(board.glob("*.[ch]")), *sorted(board.glob("include/*.h")), board / "virtual_board.ld"]
+        places = ["-isystem", str(board / "include"), f"-I{folder}", "-T", str(board / "virtual_board.ld")]
+        every = [*WARNINGS, *_FREESTANDING, *places, *flags, *extra_flags]
+        return compiled(compiler, every, inputs, "ril-{key}.elf")
+
+
+def cross_compiler() -> tuple[list[str], list[str]]:
+    """The compiler for the Cortex-M on this machine, and the flags that name the processor to it.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    chosen = shlex.split(os.environ.get("CROSS_CC", "")) or ["arm-none-eabi-gcc"]
+    if "CROSS_CC" in os.environ or shutil.which(chosen[0]):
+        return chosen, list(_GCC)
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc"], list(_ZIG)
+    raise ConfigError(
+        "a C compiler for the Cortex-M4F, to build the firmware's image",
+        "neither arm-none-eabi-gcc nor ziglang",
+        "install one: 'apt-get install gcc-arm-none-eabi' or \"pip install '.[firmware]'\"",
+    )
