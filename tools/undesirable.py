@@ -24,7 +24,6 @@ import dataclasses
 import json
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,6 @@ from robot_il.spec import CONTROL_RATE_HZ, LABELS, TASKS, TICK_DTYPE
 from sim.conditions import Conditions, nominal
 
 TASK = TASKS["stand"]
-RECORDED_S = 5.0
 JUDGED_S = 8.0
 PERCENTILE = 99.0
 SIGNALS = ("pitch", "velocity")
@@ -63,9 +61,8 @@ PAGES = ("contradice", "uniq")
 MARKERS = ("<!-- undesirable: begin -->", "<!-- undesirable: end -->")
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "methods"
 
-RECORDING = Rollout("reference", TASK, RECORDED_S)
 JUDGED = Rollout("reference", TASK, JUDGED_S)
-GAIN = lqr_gain(RECORDING.robot, TASK)
+GAIN = lqr_gain(JUDGED.robot, TASK)
 LQR = LinearController(GAIN, TASK)
 BAD_GAINS = {"swings": (1.0, 1.0, 3.5, 0.75), "overspeeds": (1.0, 1.0, 1.0, 0.3)}
 """Factors on the LQR's gains of pitch, pitch rate, position and velocity."""
@@ -93,8 +90,10 @@ def bad_driver(index: int, seed: int) -> Controller:
     return LinearController(GAIN * np.array(BAD_GAINS[name]), TASK, name)
 
 
-def record(folder: Path, seed: int, progress: Progress) -> dict[str, list[Path]]:
+def record(folder: Path, seed: int, arguments: argparse.Namespace, progress: Progress) -> dict[str, list[Path]]:
     """Records all demonstrations of a seed; the files of each label."""
+    seconds, times = arguments.recorded_seconds, arguments.recordings
+    rollout = Rollout("reference", TASK, seconds)
     random = np.random.default_rng((1, seed))
     files: dict[str, list[Path]] = {label: [] for label in LABELS}
 
@@ -108,19 +107,19 @@ def record(folder: Path, seed: int, progress: Progress) -> dict[str, list[Path]]
             synthetic=True,
         )
         with Recorder(path, session, lossless=True) as recorder:
-            RECORDING.run(controller, LQR, start, int(random.integers(2**31)), recorder)
+            rollout.run(controller, LQR, start, int(random.integers(2**31)), recorder)
         files[label].append(path)
-        progress.show(f"seed {seed}: recording", sum(map(len, files.values())), 22)
+        progress.show(f"seed {seed}: recording", sum(map(len, files.values())), 11 * times)
 
-    for _ in range(4):
-        one("expert", LQR, good_conditions(random, RECORDED_S))
-    for index in range(6):
-        one("undesirable", bad_driver(index, 100 + index), conditions(random, 0.15, 2.0, RECORDED_S))
-    for index in range(6):
-        operator = SyntheticOperator(GAIN, TASK, seed=200 + index, skill=0.9, delay_s=0.01, tremor_nm=0.3)
-        one("unlabeled", operator, good_conditions(random, RECORDED_S))
-    for index in range(6):
-        one("unlabeled", bad_driver(index, 300 + index), conditions(random, 0.15, 2.0, RECORDED_S))
+    for _ in range(2 * times):
+        one("expert", LQR, good_conditions(random, seconds))
+    for index in range(3 * times):
+        one("undesirable", bad_driver(index, 1000 + index), conditions(random, 0.15, 2.0, seconds))
+    for index in range(3 * times):
+        operator = SyntheticOperator(GAIN, TASK, seed=2000 + index, skill=0.9, delay_s=0.01, tremor_nm=0.3)
+        one("unlabeled", operator, good_conditions(random, seconds))
+    for index in range(3 * times):
+        one("unlabeled", bad_driver(index, 3000 + index), conditions(random, 0.15, 2.0, seconds))
     return files
 
 
@@ -182,7 +181,7 @@ def one_seed(seed: int, folder: Path, arguments: argparse.Namespace, progress: P
     if not data.exists():
         for leftover in folder.glob("*.mcap*"):
             leftover.unlink()
-        files = record(folder, seed, progress)
+        files = record(folder, seed, arguments, progress)
         save_dataset(data, build_dataset(Request(files, TASK.name, seed=seed)))
     bounds = expert_bounds(data)
     scores: dict[str, Any] = {REFERENCE: judge(LQR, bounds, arguments.episodes, seed)}
@@ -240,6 +239,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--episodes", type=int, default=12, help="of each policy of each seed")
+    parser.add_argument("--recordings", type=int, default=4, help="how often 2 expert, 3 undesirable and 6 unlabeled")
+    parser.add_argument("--recorded-seconds", type=float, default=10.0, help="of each recording")
     parser.add_argument("--steps", type=int, default=3000, help="most steps of each training")
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--policies", nargs="+", default=list(POLICIES), choices=list(POLICIES))
@@ -254,10 +255,9 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory() as temporary, terminal_progress() as progress:
         root = arguments.out or Path(temporary)
-        finished: Callable[[Path], bool] = Path.exists
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             file = root / f"seed{seed}.json"
-            if not finished(file):
+            if not file.exists():
                 result = one_seed(seed, root / f"seed{seed}", arguments, progress)
                 file.write_text(json.dumps(result, indent=1))
             results.append(json.loads(file.read_text()))
@@ -266,7 +266,9 @@ def main() -> int:
         for name, unit in zip(SIGNALS, ("rad", "m/s"), strict=True)
     )
     steps = f"{arguments.seeds} seeds, {arguments.episodes} episodes of {JUDGED_S:g} s each, at most {arguments.steps} "
-    caption = f"{steps}steps of {arguments.batch} rows; undesirable: {bounds} (mean over seeds), or fallen."
+    times, seconds = arguments.recordings, arguments.recorded_seconds
+    sizes = f"{2 * times} expert, {3 * times} undesirable and {6 * times} unlabeled recordings of {seconds:g} s"
+    caption = f"{sizes}; {steps}steps of {arguments.batch} rows; undesirable: {bounds} (mean over seeds), or fallen."
     text = f"{table(results, arguments.policies)}\n\n{caption}"
     print(text)
     if arguments.docs:
