@@ -180,6 +180,7 @@ HOST_SIGNALS = (
     Signal("inputs", "-", "u4", "bits of what the loop told the supervisor with this STATE"),
     Signal("reasons", "-", "u4", "bits of the supervisor's reasons for not running the controller"),
     Signal("lateness_us", "us", "f4", "how late this STATE arrived on the host's grid; 0 is punctual"),
+    Signal("margin", "1", "f4", "how far inside what the fallback can catch: 1 at rest, 0 at the edge; NaN unknown"),
     Signal("intent", "N m", "f4", "what the operator asked for; NaN where no operator drives"),
     Signal("controller_torque", "N m", "f4", "total torque the controller in charge asked for"),
     Signal("limited_torque", "N m", "f4", "total torque after the host's limits"),

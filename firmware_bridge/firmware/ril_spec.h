@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #define RIL_PROTOCOL_VERSION 1u
-#define RIL_SPEC_HASH UINT64_C(0xc00149da84fe272c)
-#define RIL_CRC_SEED UINT32_C(0x84fe272c)
+#define RIL_SPEC_HASH UINT64_C(0x2b6b88ee12bf3b22)
+#define RIL_CRC_SEED UINT32_C(0x12bf3b22)
 #define RIL_TICK_US 1000u
 #define RIL_TICKS_PER_STATE 5u
 

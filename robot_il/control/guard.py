@@ -73,6 +73,7 @@ class Decision(NamedTuple):
         left: left wheel torque in N m.
         right: right wheel torque in N m.
         source: 0 none, 1 controller, 2 fallback.
+        margin: of the STATE to the edge of what the fallback can catch: 1 at rest, 0 at the edge; NaN where unknown.
     """
 
     drive: bool
@@ -83,6 +84,7 @@ class Decision(NamedTuple):
     left: float
     right: float
     source: int
+    margin: float = math.nan
 
 
 def implausible_signal(state: State) -> str | None:

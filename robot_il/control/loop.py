@@ -267,6 +267,7 @@ class ControlLoop:
             int(inputs),
             int(supervisor.reasons),
             lateness_us,
+            decision.margin,
             decision.intent,
             decision.controller_torque,
             decision.limited_torque,

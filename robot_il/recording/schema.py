@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_il.spec import SPEC_HASH, TICK_DTYPE, TICK_SIGNALS
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 LIBRARY: Final = "robot-il"
 """Prefix of the library string in the MCAP header."""
 
