@@ -30,16 +30,16 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-from robot_il.cli.rollout import JUDGING, Rollout
-from robot_il.control.controllers import Controller, LinearController, PolicyController, SyntheticOperator
+from robot_il.cli.collecting import record_episode
+from robot_il.cli.demonstrators import DEMONSTRATORS
+from robot_il.cli.rollout import Rollout
+from robot_il.control.controllers import Controller, LinearController, PolicyController
 from robot_il.control.lqr import lqr_gain
 from robot_il.learning.build import Request, build_dataset
 from robot_il.learning.dataset import load_dataset, save_dataset
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.progress import Progress, terminal_progress
 from robot_il.learning.trainer import Job, train
-from robot_il.recording.recorder import Recorder
-from robot_il.recording.session import Session
 from robot_il.spec import CONTROL_RATE_HZ, LABELS, TASKS, TICK_DTYPE
 from sim.conditions import Conditions, nominal
 
@@ -64,8 +64,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs" / "methods"
 JUDGED = Rollout("reference", TASK, JUDGED_S)
 GAIN = lqr_gain(JUDGED.robot, TASK)
 LQR = LinearController(GAIN, TASK)
-BAD_GAINS = {"swings": (1.0, 1.0, 3.5, 0.75), "overspeeds": (1.0, 1.0, 1.0, 0.3)}
-"""Factors on the LQR's gains of pitch, pitch rate, position and velocity."""
+BAD = ("swinging", "overspeeding", "trembling-operator")
 
 
 def conditions(random: np.random.Generator, lean_rad: float, push_n_s: float, seconds: float) -> Conditions:
@@ -82,12 +81,9 @@ def good_conditions(random: np.random.Generator, seconds: float) -> Conditions:
     return conditions(random, 0.05, 2.0, seconds)
 
 
-def bad_driver(index: int, seed: int) -> Controller:
-    """One of the three undesirable drivers in turn."""
-    if index % 3 == 2:
-        return SyntheticOperator(GAIN, TASK, seed=seed, tremor_nm=2.5)
-    name = list(BAD_GAINS)[index % 3]
-    return LinearController(GAIN * np.array(BAD_GAINS[name]), TASK, name)
+def driver(name: str, seed: int) -> Controller:
+    """One of those who can be recorded."""
+    return DEMONSTRATORS[name](GAIN, TASK, seed)
 
 
 def record(folder: Path, seed: int, arguments: argparse.Namespace, progress: Progress) -> dict[str, list[Path]]:
@@ -99,27 +95,18 @@ def record(folder: Path, seed: int, arguments: argparse.Namespace, progress: Pro
 
     def one(label: str, controller: Controller, start: Conditions) -> None:
         path = folder / f"{label}-{len(files[label])}.mcap"
-        session = Session(
-            task=TASK.name,
-            label=label,
-            controller=controller.identity,
-            config={"limits": {name: min(value, 1e9) for name, value in dataclasses.asdict(JUDGING).items()}},
-            synthetic=True,
-        )
-        with Recorder(path, session, lossless=True) as recorder:
-            rollout.run(controller, LQR, start, int(random.integers(2**31)), recorder)
+        record_episode(rollout, controller, label, start, int(random.integers(2**31)), path)
         files[label].append(path)
         progress.show(f"seed {seed}: recording", sum(map(len, files.values())), 11 * times)
 
     for _ in range(2 * times):
         one("expert", LQR, good_conditions(random, seconds))
     for index in range(3 * times):
-        one("undesirable", bad_driver(index, 1000 + index), conditions(random, 0.15, 2.0, seconds))
+        one("undesirable", driver(BAD[index % 3], 1000 + index), conditions(random, 0.15, 2.0, seconds))
     for index in range(3 * times):
-        operator = SyntheticOperator(GAIN, TASK, seed=2000 + index, skill=0.9, delay_s=0.01, tremor_nm=0.3)
-        one("unlabeled", operator, good_conditions(random, seconds))
+        one("unlabeled", driver("skilled-operator", 2000 + index), good_conditions(random, seconds))
     for index in range(3 * times):
-        one("unlabeled", bad_driver(index, 3000 + index), conditions(random, 0.15, 2.0, seconds))
+        one("unlabeled", driver(BAD[index % 3], 3000 + index), conditions(random, 0.15, 2.0, seconds))
     return files
 
 
@@ -179,7 +166,7 @@ def one_seed(seed: int, folder: Path, arguments: argparse.Namespace, progress: P
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
     if not data.exists():
-        for leftover in folder.glob("*.mcap*"):
+        for leftover in folder.glob("*.mcap"):
             leftover.unlink()
         files = record(folder, seed, arguments, progress)
         save_dataset(data, build_dataset(Request(files, TASK.name, seed=seed)))

@@ -14,6 +14,7 @@ COMMANDS = (
     "doctor",
     "twin",
     "record",
+    "collect",
     "log",
     "dataset",
     "train",

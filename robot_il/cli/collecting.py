@@ -1,0 +1,145 @@
+"""Records episodes of the lock-step twin side by side in processes: one log each, the same for any number of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot_il.cli.demonstrators import DEMONSTRATORS
+from robot_il.cli.rollout import JUDGING, Rollout
+from robot_il.control.controllers import Controller, LinearController
+from robot_il.control.lqr import lqr_gain
+from robot_il.recording.recorder import Recorder
+from robot_il.recording.session import Session
+from sim.conditions import Conditions, sample_conditions
+
+UNLIMITED = 1e9
+"""Stands in the log for a limit that is off; JSON knows no infinity."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is to be recorded; small and picklable.
+
+    Attributes:
+        rollout: robot, task and length.
+        demonstrator: name of who drives, see ``demonstrators.py``.
+        label: quality of the demonstrations.
+        folder: of the logs.
+    """
+
+    rollout: Rollout
+    demonstrator: str
+    label: str
+    folder: Path
+
+    def path(self, seed: int) -> Path:
+        """Log of one episode; there once the episode is complete, and not before."""
+        return self.folder / f"{self.rollout.task.name}-{self.demonstrator}-{seed:06d}.mcap"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One episode.
+
+    Attributes:
+        path: its log.
+        seconds: how long it was driven; None where the log was there already.
+        end: ``survived``, or why it ended early.
+    """
+
+    path: Path
+    seconds: float | None = None
+    end: str = ""
+
+
+def collect(collection: Collection, seeds: Sequence[int], workers: int | None) -> list[Collected]:
+    """Records an episode for every seed whose log is not there yet.
+
+    Args:
+        collection: what.
+        seeds: of the demonstrator, the conditions and the twin's noise.
+        workers: processes; None for one a core.
+
+    Raises:
+        ConfigError: the robot profile cannot be used.
+        LogError: a log cannot be written.
+    """
+    collection.folder.mkdir(parents=True, exist_ok=True)
+    workers = min(workers or len(os.sched_getaffinity(0)), len(seeds))
+    record = functools.partial(record_seed, collection)
+    if workers == 1:
+        return list(_with_progress(map(record, seeds), len(seeds)))
+    os.environ["OMP_NUM_THREADS"] = "1"  # inherited: processes of several threads each would fight for the cores
+    # spawn, not fork: a physics engine does not survive a fork
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return list(_with_progress(pool.map(record, seeds), len(seeds)))
+
+
+def record_seed(collection: Collection, seed: int) -> Collected:
+    """Records the episode of one seed, under conditions drawn from it."""
+    path, rollout = collection.path(seed), collection.rollout
+    if path.exists():
+        return Collected(path)
+    controller = DEMONSTRATORS[collection.demonstrator](lqr_gain(rollout.robot, rollout.task), rollout.task, seed)
+    return record_episode(rollout, controller, collection.label, sample_conditions(rollout.task, seed), seed, path)
+
+
+def record_episode(
+    rollout: Rollout, controller: Controller, label: str, conditions: Conditions, seed: int, path: Path
+) -> Collected:
+    """Records one episode; nothing helps the one who drives.
+
+    Args:
+        rollout: robot, task and length.
+        controller: drives.
+        label: quality of the demonstration.
+        conditions: of the episode.
+        seed: of the twin's noise.
+        path: the log.
+    """
+    fallback = LinearController(lqr_gain(rollout.robot, rollout.task), rollout.task)
+    session = Session(
+        task=rollout.task.name,
+        label=label,
+        controller=controller.identity,
+        device={"port": "lock-step twin"},
+        config={
+            "robot": rollout.robot_name,
+            "seconds": rollout.seconds,
+            "seed": seed,
+            "conditions": dataclasses.asdict(conditions),
+            "fallback": fallback.identity,
+            "limits": {name: min(value, UNLIMITED) for name, value in dataclasses.asdict(JUDGING).items()},
+        },
+        synthetic=bool(controller.identity.get("synthetic", False)),
+    )
+    _begin_anew(path)
+    with Recorder(path, session, lossless=True) as recorder:
+        episode = rollout.run(controller, fallback, conditions, seed, recorder)
+    return Collected(path, episode.seconds, episode.end)
+
+
+def _begin_anew(path: Path) -> None:
+    """Removes what a killed process left of this very episode; it is recorded again, bit for bit."""
+    for leftover in path.parent.glob(f"{path.name}.*"):
+        leftover.unlink()
+
+
+def _with_progress(results: Iterable[Collected], total: int) -> Iterator[Collected]:
+    start = shown = time.monotonic()
+    for done, result in enumerate(results, start=1):
+        yield result
+        now = time.monotonic()
+        if now - shown > 2.0 and done < total:
+            shown = now
+            left = (now - start) / done * (total - done)
+            print(f"recorded {done} of {total} episodes, about {left:.0f} s left", file=sys.stderr, flush=True)
