@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 
 from robot_il.learning.dataset import Channel, Dataset
 from robot_il.spec import LABELS
+
+_OF_A_LOG: Final = re.compile(rf"(?P<label>{'|'.join(LABELS)}): [^:]+: (?:(?P<count>\d+) )?(?P<text>.*)")
 
 
 def summary_lines(dataset: Dataset) -> list[str]:
@@ -32,7 +38,24 @@ def summary_lines(dataset: Dataset) -> list[str]:
     beyond = (dataset.actions < info.action_low) | (dataset.actions > info.action_high)
     if beyond.any():
         lines.append(f"warning: {int(np.any(beyond, axis=1).sum())} actions lie beyond their limits")
-    return [*lines, *(f"  {note}" for note in info.notes)]
+    return [*lines, *(f"  {note}" for note in _gathered(info.notes))]
+
+
+def _gathered(notes: Sequence[str]) -> list[str]:
+    """What is said alike of several logs of a label, said once, with its counts summed; the manifest keeps each."""
+    groups: dict[tuple[str, ...], list[re.Match[str]]] = {}
+    for note in notes:
+        match = _OF_A_LOG.fullmatch(note)
+        key = (match["label"], match["text"]) if match else (note,)
+        groups.setdefault(key, []).extend([match] if match else [])
+    lines = []
+    for key, matches in groups.items():
+        if len(matches) < 2:
+            lines.append(matches[0].string if matches else key[0])
+            continue
+        count = sum(int(match["count"]) for match in matches if match["count"])
+        lines.append(f"{key[0]}: in {len(matches)} logs, {f'{count} ' if count else ''}{key[1]}")
+    return lines
 
 
 def _limits(channel: Channel) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,4 +133,23 @@ def test_the_summary_counts_what_is_there():
         str(rows),
         str(dataset.select("expert", True).size),
         "1",
+    ]
+
+
+def test_what_is_said_alike_of_several_logs_is_said_once():
+    dataset = made_dataset(episode(300))
+    notes = (
+        "expert: a.mcap: 4 ticks while not armed",
+        "expert: b.mcap: 6 ticks while not armed",
+        "suboptimal: c.mcap: 5 ticks while not armed",
+        "unlabeled: c.mcap: the demonstrator is synthetic",
+        "unlabeled: d.mcap: the demonstrator is synthetic",
+        "expert: 2 of 8 whole episodes held out",
+    )
+    lines = summary_lines(replace(dataset, info=replace(dataset.info, notes=notes)))
+    assert [line.strip() for line in lines[-4:]] == [
+        "expert: in 2 logs, 10 ticks while not armed",
+        "suboptimal: c.mcap: 5 ticks while not armed",
+        "unlabeled: in 2 logs, the demonstrator is synthetic",
+        "expert: 2 of 8 whole episodes held out",
     ]
