@@ -35,6 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints a table and the verdict; 0 where the loop may run at 200 Hz."""
+    from robot_il.control.cyclictest import installed
     from robot_il.control.realtime import realtime
     from robot_il.control.wakeup import measure_wake_ups
     from robot_il.errors import ConfigError
@@ -56,7 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
             faults += _measure_policy(arguments.policy, min(arguments.seconds, 10.0))
         if arguments.device:
             faults += _measure_device(arguments.device)
-    _compare_with_cyclictest(arguments.seconds)
+    if installed():
+        for rate_hz in RATES_HZ:
+            _compare_with_cyclictest(rate_hz, arguments.seconds)
+    else:
+        print("cyclictest is not installed (apt: rt-tests); no comparison with a C loop")
     for fault in faults:
         print(f"NO: {fault}")
     print("this machine may run the loop at 200 Hz" if not faults else "this machine should not run the loop as it is")
@@ -121,19 +126,12 @@ def _measure_device(port: str) -> list[str]:
     return [f"the round trip is longer than {ROUND_TRIP_LIMIT_S * 1e3:.0f} ms; set the port to low latency"]
 
 
-def _compare_with_cyclictest(seconds: float) -> None:
-    import re
-    import shutil
-    import subprocess
+def _compare_with_cyclictest(rate_hz: int, seconds: float) -> None:
+    """A row of the table from the field's own measure."""
+    from robot_il.control.cyclictest import measure_cyclictest
 
-    if shutil.which("cyclictest") is None:
-        print("cyclictest is not installed (apt: rt-tests); no comparison with a C loop")
+    found = measure_cyclictest(rate_hz, seconds)
+    if found is None:
+        print(f"cyclictest gave no figures at {rate_hz} Hz; it needs the right to SCHED_FIFO")
         return
-    options = ["-q", "-p80", "-i5000", f"-D{max(1, round(seconds))}", "-h20000"]
-    result = subprocess.run(["cyclictest", *options], capture_output=True, text=True, check=False)
-    averages = re.search(r"# Avg Latencies: 0*(\d+)", result.stdout)
-    largest = re.search(r"# Max Latencies: 0*(\d+)", result.stdout)
-    if averages and largest:
-        print(f"{'cyclictest at 200 Hz, us':32s}mean {averages[1]}, largest {largest[1]}")
-    else:
-        print(f"cyclictest gave no figures: {(result.stderr or result.stdout).strip()[:120]}")
+    _row(f"cyclictest at {rate_hz} Hz, us", found.lateness_us, f"{found.skipped} of {found.ticks}")
