@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from firmware_bridge.compiling import WARNINGS, compiled
+from firmware_bridge.policy_library import IN_FIRMWARE, policy_sources
 from robot_il.errors import ConfigError
 
 _FREESTANDING = (
@@ -24,7 +25,12 @@ _GCC = (
 _ZIG = ("--target=thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp")
 
 
-def build_image(*extra_flags: str) -> Path:
+VIRTUAL_BOARD = "virtual_board"
+QEMU_BOARD = "qemu_board"
+_BOARD_FLAGS = {VIRTUAL_BOARD: (), QEMU_BOARD: ("-DRIL_UART_INTERRUPT=20", "-DRIL_UARTS=2")}
+
+
+def build_image(*extra_flags: str, policy: Path | None = None, board: str = VIRTUAL_BOARD) -> Path:
     """Compiles and links the image unless that very build exists, and returns the ELF file's path.
 
     The compiler is the environment's ``CROSS_CC`` where set, else ``arm-none-eabi-gcc`` where present, else the one
@@ -32,16 +38,27 @@ def build_image(*extra_flags: str) -> Path:
 
     Args:
         extra_flags: further compiler flags.
+        policy: folder of a policy in C (``robot-il export --c``) that the image is to carry.
+        board: ``VIRTUAL_BOARD``, which ``emulator.py`` models, or ``QEMU_BOARD``.
 
     Raises:
         ConfigError: there is no compiler for the Cortex-M, or it refuses the sources.
+        PolicyError: no policy in that folder.
     """
     compiler, flags = cross_compiler()
     with resources.as_file(resources.files("firmware_bridge") / "firmware") as folder:
-        board = folder / "board"
+        common = folder / "board"
         inputs = [path for path in sorted(folder.glob("*.[ch]")) if path.stem != "host"]
-        inputs += [*sorted(board.glob("*.[ch]")), *sorted(board.glob("include/*.h")), board / "virtual_board.ld"]
-        places = ["-isystem", str(board / "include"), f"-I{folder}", "-T", str(board / "virtual_board.ld")]
+        inputs += [path for path in sorted(common.glob("*.[ch]")) if not path.name.startswith("virtual_")]
+        inputs += sorted(common.glob("include/*.h"))
+        own = sorted(common.glob("virtual_*")) if board == VIRTUAL_BOARD else sorted((folder / "board_qemu").iterdir())
+        script = next(path for path in own if path.suffix == ".ld")
+        inputs += own
+        places = ["-isystem", str(common / "include"), f"-I{folder}", f"-I{common}", "-T", str(script)]
+        places += _BOARD_FLAGS[board]
+        if policy is not None:
+            inputs += policy_sources(policy)
+            places += [f"-I{policy.resolve()}", f"-D{IN_FIRMWARE}=1", "-Wl,-u,ril_policy_act"]
         every = [*WARNINGS, *_FREESTANDING, *places, *flags, *extra_flags]
         return compiled(compiler, every, inputs, "ril-{key}.elf")
 

@@ -47,6 +47,8 @@ class _Registers(ctypes.Structure):
         ("sent", ctypes.c_uint32),
         ("room", ctypes.c_uint32),
         ("awaits_room", ctypes.c_uint32),
+        ("policy_every", ctypes.c_uint32),
+        ("policy_tested", ctypes.c_uint32),
         ("from_line", ctypes.c_uint8 * _BUFFER),
         ("to_line", ctypes.c_uint8 * _BUFFER),
     )
@@ -123,6 +125,11 @@ class EmulatedFirmware:
             registers.room = 0
         return self._take()
 
+    def go_on(self) -> None:
+        """Lets a core that is busy, at boot for instance, go on for 1 ms that does not count as the MCU's time."""
+        if not self._hung:
+            self._core.run(self._instructions)
+
     def lost_time(self, ms: float) -> None:
         """Tells the firmware that its clock stood still while ``ms`` milliseconds of the world's time went by."""
         self._registers.slipped_ms = ms
@@ -138,6 +145,20 @@ class EmulatedFirmware:
     def hang(self) -> None:
         """Stops the core where it is, as a firmware that hangs does; only a reset ends it."""
         self._hung = True
+
+    @property
+    def policy_every(self) -> int:
+        """How often the host asks for the image's own policy, in ticks; 0 for not at all. A reset leaves it."""
+        return self._registers.policy_every
+
+    @policy_every.setter
+    def policy_every(self, ticks: int) -> None:
+        self._registers.policy_every = ticks
+
+    @property
+    def policy_passed(self) -> bool | None:
+        """How the policy's self test at boot came out; None for an image without a policy, or still at it."""
+        return {1: True, 2: False}.get(self._registers.policy_tested)
 
     @property
     def crash(self) -> str:
@@ -183,7 +204,7 @@ class EmulatedFirmware:
         registers = self._registers
         registers.torque_left = registers.torque_right = 0.0
         registers.drives_enabled = registers.watchdog_ms = registers.watchdog_feed = 0
-        registers.room = registers.awaits_room = 0
+        registers.room = registers.awaits_room = registers.policy_tested = 0
         registers.slipped_ms = 0.0
         self._hung = False
         self._cycles = self._pending = self._unfed_ms = 0

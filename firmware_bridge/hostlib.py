@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,8 @@ from robot_il.spec import Fault, Mode
 
 _CHUNK = 4096
 """Bytes taken from the transmit ring in one call; the ring holds less."""
+WATCHDOG_MS = 20
+"""How long a board lets its firmware hang before the hardware watchdog resets it (``RIL_WATCHDOG_MS``)."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,14 @@ class Firmware:
 
     Attributes:
         sensors: the next tick's sample, upright at rest on a full battery until changed.
+        resets: how often the watchdog or ``reset`` has reset the MCU.
 
     Raises:
         ConfigError: the firmware cannot be built here.
     """
 
     def __init__(self, board: Board, library: ctypes.CDLL | None = None) -> None:
+        self._board = board
         self._library = library if library is not None else load()
         self._memory = ctypes.create_string_buffer(self._library.ril_host_mcu_size())
         self._mcu = ctypes.cast(self._memory, ctypes.c_void_p)
@@ -125,24 +129,50 @@ class Firmware:
         self._frames = ctypes.create_string_buffer(_CHUNK)
         self.sensors = Sensors(**AT_REST)
         self._sensors = ctypes.byref(self.sensors)
+        self.resets = 0
+        self._unfed_ms: int | None = None
         self._library.ril_mcu_init(self._mcu, ctypes.byref(CBoard.of(board)))
 
     def receive(self, data: bytes) -> None:
         """Hands the firmware bytes from the host; it acts on whole frames at once."""
-        self._library.ril_mcu_receive(self._mcu, data, len(data))
+        if self._unfed_ms is None:
+            self._library.ril_mcu_receive(self._mcu, data, len(data))
 
     def tick(self) -> None:
         """Lets 1 ms pass with the sample in ``sensors``."""
-        self._library.ril_mcu_tick(self._mcu, self._sensors)
+        if self._unfed_ms is None:
+            self._library.ril_mcu_tick(self._mcu, self._sensors)
+        else:
+            self._unfed_ms += 1
+            if self._unfed_ms >= WATCHDOG_MS:
+                self.reset()
 
     def transmit(self) -> bytes:
         """All bytes waiting to go to the host."""
+        if self._unfed_ms is not None:
+            return b""
         size = self._library.ril_mcu_transmit(self._mcu, self._frames, _CHUNK)
         return ctypes.string_at(self._frames, size)
 
     def lost_time(self, ms: float) -> None:
         """Tells the firmware that its clock stood still while ``ms`` milliseconds of the world's time went by."""
         self._library.ril_mcu_lost_time(self._mcu, ms)
+
+    def reset(self) -> None:
+        """Pulls the reset line: the firmware boots anew with nothing remembered, and with the next boot id."""
+        self.resets += 1
+        self._unfed_ms = None
+        self._board = replace(self._board, boot_id=(self._board.boot_id + 1) % 2**32)
+        self._library.ril_mcu_init(self._mcu, ctypes.byref(CBoard.of(self._board)))
+
+    def hang(self) -> None:
+        """Stops the firmware where it is, drives as they are, until the board's watchdog resets it."""
+        self._unfed_ms = 0
+
+    @property
+    def crash(self) -> str:
+        """Empty: a fault in a library ends the process that uses it."""
+        return ""
 
     @property
     def torque_left(self) -> float:

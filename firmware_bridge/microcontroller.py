@@ -12,6 +12,7 @@ class Microcontroller(Protocol):
     """Fill ``sensors``, call ``tick`` once a millisecond, apply the torques; ``hostlib.Firmware`` describes each."""
 
     sensors: Sensors
+    resets: int
 
     def receive(self, data: bytes) -> None:
         """Hands it bytes from the host."""
@@ -24,6 +25,16 @@ class Microcontroller(Protocol):
 
     def lost_time(self, ms: float) -> None:
         """Tells it that its clock stood still for ``ms`` milliseconds."""
+
+    def reset(self) -> None:
+        """Pulls the reset line; it boots anew, with the next boot id."""
+
+    def hang(self) -> None:
+        """Stops it where it is, until the board's watchdog resets it."""
+
+    @property
+    def crash(self) -> str:
+        """The fault that it took, empty for none."""
 
     @property
     def torque_left(self) -> float:

@@ -10,11 +10,12 @@ from firmware_bridge.link import Link
 from firmware_bridge.protocol import Decoder, encode
 from robot_il.control.device import DeviceEvent, Identity, LinkStatistics, State
 from robot_il.errors import LinkError, ProtocolError
-from robot_il.spec import PROTOCOL_VERSION, SPEC_HASH_U64, Event
+from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ, PROTOCOL_VERSION, SPEC_HASH_U64, Event, Param
 
 _HANDSHAKE_NS = 1_000_000_000
 _ANSWER_NS = 100_000_000
 """Longest wait for one answer of the handshake."""
+_RATE_REQUESTS = 5
 _ROUND_TRIPS = 15
 _ROUND_TRIPS_NEEDED = 10
 _SEQ_SPAN = 1 << 32
@@ -44,17 +45,21 @@ class SerialDevice:
         self._command_seq = 0
         self._bytes_heard = 0
 
-    def open(self) -> Identity:
-        """Agrees with the firmware on protocol version and spec, and measures the link.
+    def open(self, rate_hz: int = CONTROL_RATE_HZ) -> Identity:
+        """Agrees with the firmware on protocol version, spec and rate, and measures the link.
 
         The clock offset is the smallest of host time (at mid round trip) minus MCU time among the faster half of the
         round trips: MCU time is rounded down to its last tick, so the smallest is nearest to the truth.
 
+        Args:
+            rate_hz: of the STATEs, one of ``spec.LOOP_RATES_HZ``.
+
         Raises:
             LinkError: nothing answers.
-            ProtocolError: something else, or another version or spec, answers.
+            ProtocolError: something else, or another version or spec, answers; or the rate is not to be had.
         """
         boot_id, version, robot_id = self._shake_hands()
+        self._agree_on_rate(rate_hz)
         trips = sorted(self._round_trips())
         if len(trips) < _ROUND_TRIPS_NEEDED:
             raise LinkError(
@@ -69,6 +74,7 @@ class SerialDevice:
             robot_id=robot_id,
             round_trip_s=median_ns * 1e-9,
             clock_offset_ns=min(offset_ns for trip_ns, offset_ns in trips if trip_ns <= median_ns),
+            rate_hz=rate_hz,
         )
         # The stream was joined in mid-frame; what counts is what happens from here on.
         self.statistics = LinkStatistics()
@@ -187,6 +193,31 @@ class SerialDevice:
             remedy = "name the robot's port, check the baud rate, or flash the robot's firmware"
             return ProtocolError(expected, came, remedy)
         return LinkError(expected, "nothing", "check the robot's power and cable, or start 'robot-il twin'")
+
+    def _agree_on_rate(self, rate_hz: int) -> None:
+        """Asks for a STATE every so often; a robot whose last host left it stopped is disarmed first.
+
+        Raises:
+            LinkError: no answer.
+            ProtocolError: it keeps another rate.
+        """
+        period_ms = 1000 / rate_hz
+        in_force = None
+        for _ in range(_RATE_REQUESTS):
+            if in_force is not None:
+                self._link.write(_disarm_frame())
+            self._link.write(encode("PARAM_SET", Param.STATE_PERIOD_MS, period_ms))
+            for name, values in self._messages_until(self._link.clock.now_ns() + _ANSWER_NS):
+                if name == "PARAM_VALUE" and values[0] == Param.STATE_PERIOD_MS:
+                    in_force = values[1]
+                    break
+            if in_force == period_ms:
+                return
+        expected = f"a STATE every {period_ms:g} ms"
+        if in_force is None:
+            raise LinkError(expected, "no answer to the request", "the robot does not hear: check the cable")
+        remedy = f"ask for {', '.join(map(str, LOOP_RATES_HZ))} Hz, and disarm the robot before"
+        raise ProtocolError(expected, f"{in_force:g} ms", remedy)
 
     def _round_trips(self) -> Iterator[tuple[int, int]]:
         """(duration in ns, host time minus MCU time in ns) of each answered TIME_REQUEST."""

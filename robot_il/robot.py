@@ -129,6 +129,7 @@ class Robot:
     Attributes:
         name: identifier.
         robot_id: number by which its MCU reports.
+        path: the TOML.
         urdf_path: the URDF, for a physics engine to load.
         chain: its links and joints.
         pendulum: lumped parameters at the nominal posture.
@@ -137,6 +138,7 @@ class Robot:
 
     name: str
     robot_id: int
+    path: Path
     urdf_path: Path
     chain: Chain
     posture: Posture
@@ -191,6 +193,7 @@ def load_robot(name_or_path: str = "reference") -> Robot:
     return Robot(
         name=_typed(table, "name", str, path),
         robot_id=_typed(table, "robot_id", int, path),
+        path=path,
         urdf_path=urdf_path,
         chain=chain,
         pendulum=_lump(chain, sections["posture"], urdf_path),

@@ -22,6 +22,8 @@ CONTROL_RATE_HZ = 200
 CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
 FIRMWARE_RATE_HZ = 1000
 TICKS_PER_STATE = FIRMWARE_RATE_HZ // CONTROL_RATE_HZ
+LOOP_RATES_HZ = (200, 500, 1000)
+"""Rates at which the MCU can report its state, and so the loop run; recordings for training are made at the first."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Fault(enum.IntFlag):
     SENSOR_NOT_FINITE = 1 << 3
     ESTOP = 1 << 4
     SENSOR_STALE = 1 << 5
-    """The board reported no fresh sensor sample for this tick."""
+    """The board reported no fresh sensor sample for too long, or its inertial samples never change."""
 
 
 class Reject(enum.IntEnum):
@@ -141,6 +143,8 @@ class Param(enum.IntEnum):
     BATTERY_LOW_V = 5
     """Can only be raised."""
     COMMAND_TIMEOUT_MS = 6
+    STATE_PERIOD_MS = 7
+    """Time from one STATE to the next: 1, 2 or 5, and changed only while DISARMED; no limit, but what the loop asks."""
 
 
 STATE_SIGNALS = (
@@ -151,6 +155,8 @@ STATE_SIGNALS = (
     Signal("pitch_rate", "rad/s", "f4", "rate of pitch", -35.0, 35.0),
     Signal("yaw", "rad", "f4", "heading since boot, left positive, unwrapped", -1e4, 1e4),
     Signal("yaw_rate", "rad/s", "f4", "rate of yaw", -35.0, 35.0),
+    Signal("accel_x", "m/s^2", "f4", "specific force forward, in the body's frame; 0 at rest upright", -400.0, 400.0),
+    Signal("accel_z", "m/s^2", "f4", "specific force upward, in the body's frame; 9.81 at rest upright", -400.0, 400.0),
     Signal("position", "m", "f4", "distance rolled by the axle since arming, forward positive", -1e4, 1e4),
     Signal("velocity", "m/s", "f4", "rate of position", -10.0, 10.0),
     Signal("wheel_position_left", "rad", "f4", "angle of the left wheel against the shank", -1e6, 1e6),
@@ -336,6 +342,7 @@ def _canonical() -> str:
     contract = {
         "protocol_version": PROTOCOL_VERSION,
         "control_rate_hz": CONTROL_RATE_HZ,
+        "loop_rates_hz": LOOP_RATES_HZ,
         "firmware_rate_hz": FIRMWARE_RATE_HZ,
         "limits": asdict(LIMITS),
         "tick": _without_meaning(TICK_SIGNALS),

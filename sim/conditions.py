@@ -23,6 +23,7 @@ class Conditions:
     Attributes:
         initial_pitch_rad: lean at which the hand holds the robot, forward positive.
         initial_pitch_rate_rad_s: rate at which the hand lets it go.
+        initial_velocity_m_s: speed at which the hand lets it go, wheels rolling.
         pushes: (time since release in s, forward impulse in N s) each, spread over 50 ms at the body's centre of mass.
         mass_scale: of all masses and inertias.
         com_height_scale: of the body's centre of mass above the axle.
@@ -36,6 +37,7 @@ class Conditions:
 
     initial_pitch_rad: float = 0.0
     initial_pitch_rate_rad_s: float = 0.0
+    initial_velocity_m_s: float = 0.0
     pushes: tuple[tuple[float, float], ...] = ()
     mass_scale: float = 1.0
     com_height_scale: float = 1.0
@@ -67,6 +69,7 @@ class Conditions:
 _RANGES = {
     "initial_pitch_rad": (-1.5, 1.5),
     "initial_pitch_rate_rad_s": (-10.0, 10.0),
+    "initial_velocity_m_s": (-5.0, 5.0),
     "mass_scale": (0.2, 5.0),
     "com_height_scale": (0.5, 2.0),
     "friction_scale": (0.0, 20.0),

@@ -46,10 +46,10 @@ class Hand:
         self._idle_ms = 0
         self.grip = Grip.HOLDING
 
-    def let_go(self, pitch_rate_rad_s: float) -> None:
-        """Leaves the robot to itself, leaning on at the given rate."""
+    def let_go(self, pitch_rate_rad_s: float, velocity_m_s: float = 0.0) -> None:
+        """Leaves the robot to itself, leaning on at the given rate and rolling at the given speed."""
         yaw = yaw_of(self._plant.quaternion)
-        self._plant.place(self._pitch_rad, yaw, pitch_rate_rad_s)
+        self._plant.place(self._pitch_rad, yaw, pitch_rate_rad_s, velocity_m_s)
         self._sensors.restart()
         self._idle_ms = 0
         self.grip = Grip.OFF

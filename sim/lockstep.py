@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 
 from robot_il.control.clock import Clock
 from sim.twin import Twin
@@ -10,34 +11,75 @@ from sim.twin import Twin
 LATENCY_MS = 1
 """Each way: a STATE takes 1 ms on a 1 Mbit/s line; a USB adapter in low-latency mode delivers every millisecond."""
 
+Damage = Callable[[int, bytes], Iterable[tuple[int, bytes]]]
+"""What a bad line does to a piece of bytes: (when it should arrive in us, bytes) to what arrives instead, and when."""
+
 
 class TwinClock:
-    """The MCU's time as a clock in ns."""
+    """The world's time as a clock in ns; it goes on when the MCU's begins anew."""
 
     def __init__(self, twin: Twin) -> None:
         self._twin = twin
 
     def now_ns(self) -> int:
-        """Virtual time since the MCU's zero, in ns."""
-        return self._twin.time_us * 1000
+        """Time since the twin was made, in ns."""
+        return self._twin.world_us * 1000
+
+
+class Channel:
+    """One direction of the line: bytes arrive in order, a while after they were sent.
+
+    Args:
+        latency_us: how long they take.
+
+    Attributes:
+        damage: what the line does to them; None for a good line.
+    """
+
+    def __init__(self, latency_us: int) -> None:
+        self.damage: Damage | None = None
+        self._latency_us = latency_us
+        self._pieces: deque[tuple[int, bytes]] = deque()
+
+    def put(self, now_us: int, data: bytes) -> None:
+        """Sends bytes."""
+        piece = (now_us + self._latency_us, data)
+        self._pieces.extend((piece,) if self.damage is None else self.damage(*piece))
+
+    def take(self, now_us: int) -> bytes:
+        """What has arrived by now."""
+        pieces = self._pieces
+        if not pieces or pieces[0][0] > now_us:
+            return b""
+        data = pieces.popleft()[1]
+        while pieces and pieces[0][0] <= now_us:
+            data += pieces.popleft()[1]
+        return data
+
+    def flush(self) -> bytes:
+        """All that is still on the way."""
+        data = b"".join(piece for _, piece in self._pieces)
+        self._pieces.clear()
+        return data
 
 
 class LockstepLink:
     """A link whose clock is the twin's: deterministic, and as fast as the machine permits.
 
-    The world advances only inside ``read``, in steps of 1 ms, until bytes arrive or the deadline is reached. What the
-    host takes to think costs no virtual time; the line's latency stands for it.
+    The world advances only inside ``read`` and ``pass_time``, in steps of 1 ms: in ``read`` until bytes arrive or the
+    deadline is reached. What the host takes to think costs no virtual time; the line's latency stands for it.
 
     Attributes:
         clock: the virtual clock of the deadlines.
+        to_host: the line from the MCU.
+        to_mcu: the line to the MCU.
     """
 
     def __init__(self, twin: Twin, latency_ms: int = LATENCY_MS) -> None:
         self.clock: Clock = TwinClock(twin)
+        self.to_host = Channel(1000 * latency_ms)
+        self.to_mcu = Channel(1000 * latency_ms)
         self._twin = twin
-        self._latency_us = 1000 * latency_ms
-        self._to_host: deque[tuple[int, bytes]] = deque()
-        self._to_mcu: deque[tuple[int, bytes]] = deque()
 
     def read(self, deadline_ns: int) -> bytes:
         """Advances the twin until it has bytes; ``b""`` at the deadline.
@@ -45,36 +87,40 @@ class LockstepLink:
         Args:
             deadline_ns: on ``clock``; one that has passed returns what is there without advancing.
         """
-        twin, to_host = self._twin, self._to_host
         while True:
-            now_us = twin.time_us
-            if to_host and to_host[0][0] <= now_us:
-                return self._take(now_us)
-            if now_us * 1000 >= deadline_ns:
-                return b""
-            self._advance(now_us)
+            data = self.to_host.take(self._twin.world_us)
+            if data or self.clock.now_ns() >= deadline_ns:
+                return data
+            self._advance()
 
     def write(self, data: bytes) -> None:
         """Puts bytes on the line to the MCU."""
-        self._to_mcu.append((self._twin.time_us + self._latency_us, data))
+        self.to_mcu.put(self._twin.world_us, data)
+
+    def pass_time(self, ms: int) -> None:
+        """Lets the world go on while the host does something else."""
+        for _ in range(ms):
+            self._advance()
 
     def close(self) -> None:
         """Delivers what is still on the line; the twin stays with whoever made it."""
-        while self._to_mcu:
-            self._twin.receive(self._to_mcu.popleft()[1])
-
-    def _advance(self, now_us: int) -> None:
-        twin, to_mcu = self._twin, self._to_mcu
-        while to_mcu and to_mcu[0][0] <= now_us:
-            twin.receive(to_mcu.popleft()[1])
-        twin.step()
-        data = twin.transmit()
+        data = self.to_mcu.flush()
         if data:
-            self._to_host.append((twin.time_us + self._latency_us, data))
+            self._twin.receive(data)
 
-    def _take(self, now_us: int) -> bytes:
-        to_host = self._to_host
-        data = to_host.popleft()[1]
-        while to_host and to_host[0][0] <= now_us:
-            data += to_host.popleft()[1]
-        return data
+    def _advance(self) -> None:
+        """One millisecond of line, world and MCU."""
+        twin = self._twin
+        self._deliver(self.to_mcu.take(twin.world_us))
+        twin.step()
+        self._collect(twin.transmit())
+
+    def _deliver(self, data: bytes) -> None:
+        """Bytes that have come to the MCU's end of the line."""
+        if data:
+            self._twin.receive(data)
+
+    def _collect(self, data: bytes) -> None:
+        """Bytes that the MCU has put on the line."""
+        if data:
+            self.to_host.put(self._twin.world_us, data)

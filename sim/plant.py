@@ -22,6 +22,8 @@ STEP_S = 1.0 / FIRMWARE_RATE_HZ
 GRAVITY_M_S2 = 9.81
 SOLVER_ITERATIONS = 20
 """With one contact a wheel and six joint motors the solver settles well before this."""
+JAM_NM = 200.0
+"""What it would take to turn a jammed wheel; many times what its drive can give."""
 
 
 class Plant:
@@ -66,8 +68,10 @@ class Plant:
         """Gives the physics client back; the plant is of no use afterwards."""
         self._finalizer()
 
-    def place(self, pitch_rad: float, yaw_rad: float = 0.0, pitch_rate_rad_s: float = 0.0) -> None:
-        """Sets the robot down at the origin in its nominal posture, leaning, wheels on the floor and not turning.
+    def place(
+        self, pitch_rad: float, yaw_rad: float = 0.0, pitch_rate_rad_s: float = 0.0, velocity_m_s: float = 0.0
+    ) -> None:
+        """Sets the robot down at the origin in its nominal posture, leaning, wheels on the floor and not slipping.
 
         The wheels keep their angles, so that their encoders do not jump.
 
@@ -75,6 +79,7 @@ class Plant:
             pitch_rad: lean, forward positive.
             yaw_rad: heading, left positive.
             pitch_rate_rad_s: rate about the axle at which the body is leaning on.
+            velocity_m_s: of the axle, along the heading.
         """
         client, body = self._client, self._body
         c, s = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
@@ -86,16 +91,18 @@ class Plant:
         position = arm + np.array([0.0, 0.0, self._robot.pendulum.wheel_radius_m])
         quaternion = (-tilt_s * s, tilt_s * c, tilt_c * s, tilt_c * c)
         rate = left * pitch_rate_rad_s
+        velocity = heading * velocity_m_s + np.cross(rate, arm)
+        rolling = velocity_m_s / self._robot.pendulum.wheel_radius_m
         for index, joint in enumerate(self._all):
             name = (WHEEL_JOINTS + LEG_JOINTS)[index]
             angle = self._robot.joint_angles_rad.get(name)
             if angle is None:
                 angle = bullet.getJointState(body, joint, physicsClientId=client)[0]
-                bullet.resetJointState(body, joint, angle, -pitch_rate_rad_s, physicsClientId=client)
+                bullet.resetJointState(body, joint, angle, rolling - pitch_rate_rad_s, physicsClientId=client)
             else:
                 bullet.resetJointState(body, joint, angle, 0.0, physicsClientId=client)
         bullet.resetBasePositionAndOrientation(body, position.tolist(), quaternion, physicsClientId=client)
-        bullet.resetBaseVelocity(body, np.cross(rate, arm).tolist(), rate.tolist(), physicsClientId=client)
+        bullet.resetBaseVelocity(body, velocity.tolist(), rate.tolist(), physicsClientId=client)
         self._observe()
 
     def step(self, torque_left_nm: float, torque_right_nm: float) -> None:
@@ -116,6 +123,17 @@ class Plant:
         force = (force_n * math.cos(yaw), force_n * math.sin(yaw), 0.0)
         bullet.applyExternalForce(
             self._body, -1, force, point.tolist(), bullet.WORLD_FRAME, physicsClientId=self._client
+        )
+
+    def jam(self, wheel: str) -> None:
+        """Blocks a wheel for good: its joint sticks whatever the drive does.
+
+        Args:
+            wheel: one of ``robot.WHEEL_JOINTS``.
+        """
+        joint = self._wheels[WHEEL_JOINTS.index(wheel)]
+        bullet.setJointMotorControl2(
+            self._body, joint, bullet.VELOCITY_CONTROL, targetVelocity=0.0, force=JAM_NM, physicsClientId=self._client
         )
 
     def axle(self) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -56,7 +57,13 @@ class InertialNoise:
 
 
 class Sensors:
-    """Samples a plant once a millisecond and hands each sample on after the sensors' delay."""
+    """Samples a plant once a millisecond and hands each sample on after the sensors' delay.
+
+    Attributes:
+        delay_ms: how old the sample handed on is.
+        fresh: a new sample reaches the MCU every millisecond; False once the bus is dead.
+        distort: what a broken sensor makes of a sample; None for sound ones.
+    """
 
     def __init__(
         self, robot: Robot, plant: Plant, noise_scale: float, delay_scale: float, random: np.random.Generator
@@ -72,6 +79,8 @@ class Sensors:
         self.delay_ms = round(robot.sensors.delay_s * delay_scale / STEP_S)
         self._line: deque[Reading] = deque(maxlen=self.delay_ms + 1)
         self._velocity = (0.0, 0.0, 0.0)
+        self.fresh = True
+        self.distort: Callable[[Reading], Reading] | None = None
 
     def restart(self) -> None:
         """Forgets the last velocity: the plant was placed anew, and that was no acceleration."""
@@ -113,21 +122,20 @@ class Sensors:
         e0, e1, e2, e3 = self._noise.sample()
         left, right, hip_left, knee_left, hip_right, knee_right = self._plant.joints
         wheel, leg, wheel_rad, leg_rad = self._wheel_scale, self._leg_scale, self._wheel_count_rad, self._leg_count_rad
-        self._line.append(
-            (
-                round(left[0] * wheel) * wheel_rad,
-                round(right[0] * wheel) * wheel_rad,
-                wx * y0 + wy * y1 + wz * y2 + e0,
-                wx * z0 + wy * z1 + wz * z2 + e1,
-                fx * x0 + fy * x1 + fz * x2 + e2,
-                fx * z0 + fy * z1 + fz * z2 + e3,
-                round(hip_left[0] * leg) * leg_rad,
-                round(knee_left[0] * leg) * leg_rad,
-                round(hip_right[0] * leg) * leg_rad,
-                round(knee_right[0] * leg) * leg_rad,
-                battery_v,
-            )
+        sample: Reading = (
+            round(left[0] * wheel) * wheel_rad,
+            round(right[0] * wheel) * wheel_rad,
+            wx * y0 + wy * y1 + wz * y2 + e0,
+            wx * z0 + wy * z1 + wz * z2 + e1,
+            fx * x0 + fy * x1 + fz * x2 + e2,
+            fx * z0 + fy * z1 + fz * z2 + e3,
+            round(hip_left[0] * leg) * leg_rad,
+            round(knee_left[0] * leg) * leg_rad,
+            round(hip_right[0] * leg) * leg_rad,
+            round(knee_right[0] * leg) * leg_rad,
+            battery_v,
         )
+        self._line.append(sample if self.distort is None else self.distort(sample))
         # The oldest sample is the one due; at the start the line fills, and its first sample stands in.
         return self._line[0]
 

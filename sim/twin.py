@@ -13,7 +13,7 @@ from firmware_bridge.hostlib import Board, Firmware
 from firmware_bridge.microcontroller import Microcontroller
 from firmware_bridge.protocol import Decoder
 from robot_il.robot import Robot
-from robot_il.spec import STATE_SIGNALS, Fault, Mode
+from robot_il.spec import FIRMWARE_RATE_HZ, STATE_SIGNALS, Fault, Mode
 from sim.actuators import WheelDrives
 from sim.attitude import pitch_of, roll_of, yaw_of
 from sim.conditions import Conditions
@@ -22,9 +22,9 @@ from sim.plant import STEP_S, Plant
 from sim.sensors import READING, Reading, Sensors
 
 PUSH_MS = 50
+STEP_US = 1_000_000 // FIRMWARE_RATE_HZ
 _COMMAND_SEQ = [signal.name for signal in STATE_SIGNALS].index("command_seq")
 _SENSORS = struct.Struct("<2d9fB")
-_FRESH = 1
 
 
 class Truth(NamedTuple):
@@ -61,6 +61,10 @@ class Twin:
 
     Attributes:
         firmware: the MCU.
+        plant: the robot's body.
+        sensors: what the MCU sees of it.
+        drives: what moves it.
+        world_us: time that has passed in the world; the MCU's own begins anew when it is reset.
         mode: of the MCU, after the last step.
         fallen: the lean or the distance that the conditions call a fall was passed since the hand last let go.
         events: what happened, each ``{"mcu_time_us": ..., "event": ..., ...}``; whoever reads may clear it.
@@ -93,11 +97,11 @@ class Twin:
         drawn = int(random.integers(1, 2**32))
         self._conditions = conditions
         self._picked_up = picked_up
-        self._plant = Plant(robot, conditions)
+        self.plant = Plant(robot, conditions)
         scale = conditions.sensor_noise_scale
-        self._sensors = Sensors(robot, self._plant, scale, conditions.delay_scale, random)
-        self._drives = WheelDrives(robot, conditions.motor_strength_scale, STEP_S)
-        self._hand = Hand(self._plant, self._sensors, conditions.initial_pitch_rad)
+        self.sensors = Sensors(robot, self.plant, scale, conditions.delay_scale, random)
+        self.drives = WheelDrives(robot, conditions.motor_strength_scale, STEP_S)
+        self._hand = Hand(self.plant, self.sensors, conditions.initial_pitch_rad)
         self.firmware = firmware(
             Board(
                 boot_id=drawn if boot_id is None else boot_id,
@@ -110,22 +114,28 @@ class Twin:
         self._push_n = _push_schedule(conditions)
         self._upright_cos = math.cos(conditions.fall_tilt_rad)
         self.mode = self.firmware.mode
+        self.world_us = 0
+        self._off_ms = 0
+        self._resets = self.firmware.resets
         self._command_seq: int | None = None
         self._free_ms = 0
-        self._start, self._start_yaw = self._plant.axle()[0], 0.0
+        self._start, self._start_yaw = self.plant.axle()[0], 0.0
         self.fallen = False
         self.events: list[dict[str, Any]] = []
 
     def close(self) -> None:
         """Gives the physics client back."""
-        self._plant.close()
+        self.plant.close()
 
     def receive(self, data: bytes) -> None:
         """Bytes from the host reach the MCU."""
-        self.firmware.receive(data)
+        if not self._off_ms:
+            self.firmware.receive(data)
 
     def transmit(self) -> bytes:
         """Bytes that the MCU has for the host."""
+        if self._off_ms:
+            return b""
         data = self.firmware.transmit()
         if data and self._hand.grip is Grip.HOLDING and self.mode == Mode.ARMED:
             self._let_go_at_first_command(data)
@@ -133,20 +143,38 @@ class Twin:
 
     def step(self) -> None:
         """One millisecond of world and MCU."""
+        self.world_us += STEP_US
         if self._hand.grip is Grip.OFF:
             reading = self._step_free()
         else:
-            reading, upright = self._hand.sample(self._drives.battery_v)
+            reading, upright = self._hand.sample(self.drives.battery_v)
             if upright:
                 self._note("set_upright", by="hand")
-        _SENSORS.pack_into(self._sample, 0, *reading, _FRESH)
-        self.firmware.tick()
+        if self._off_ms:
+            self._off_ms -= 1
+        else:
+            _SENSORS.pack_into(self._sample, 0, *reading, self.sensors.fresh)
+            self.firmware.tick()
+        if self.firmware.resets != self._resets:
+            self._resets = self.firmware.resets
+            self._note("reset")
         if self.firmware.mode != self.mode:
             self._change_mode()
 
+    def power_off(self, ms: int) -> None:
+        """Takes the MCU's supply away: the wheels are off and all it knew is lost, and so are bytes sent to it.
+
+        It boots anew, with the next boot id, when the supply is back.
+
+        Args:
+            ms: until then; 0 is a pull at the reset line.
+        """
+        self._off_ms = ms
+        self.firmware.reset()
+
     @property
     def time_us(self) -> int:
-        """Time of the MCU."""
+        """Time of the MCU; begins anew when it is reset."""
         return self.firmware.time_us
 
     @property
@@ -157,7 +185,7 @@ class Twin:
     @property
     def truth(self) -> Truth:
         """What the robot really does now."""
-        plant = self._plant
+        plant = self.plant
         yaw = yaw_of(plant.quaternion)
         place, velocity = plant.axle()
         rate_x, rate_y, rate_z = plant.angular_velocity_rad_s
@@ -176,7 +204,7 @@ class Twin:
         )
 
     def _step_free(self) -> Reading:
-        plant, drives, firmware = self._plant, self._drives, self.firmware
+        plant, drives, firmware = self.plant, self.drives, self.firmware
         joints = plant.joints
         drives.step(firmware.torque_left, firmware.torque_right, joints[0][1], joints[1][1])
         force = self._push_n.get(self._free_ms)
@@ -190,20 +218,20 @@ class Twin:
         if self._picked_up and self._hand.watch(self.mode == Mode.ARMED):
             drives.reset()
             self._note("picked_up", by="hand")
-        return self._sensors.sample_free(drives.battery_v)
+        return self.sensors.sample_free(drives.battery_v)
 
     def _has_fallen(self) -> bool:
-        x, y, _, _ = self._plant.quaternion
+        x, y, _, _ = self.plant.quaternion
         if 1.0 - 2.0 * (x * x + y * y) < self._upright_cos:
             return True
         limit = self._conditions.fall_distance_m
         if limit is None:
             return False
-        px, py, height = self._plant.com_position_m
+        px, py, height = self.plant.com_position_m
         # The axle is no farther from the centre of mass than that is above ground; look closely only where it matters.
         if math.hypot(px - self._start[0], py - self._start[1]) + height < limit:
             return False
-        return float(np.linalg.norm((self._plant.axle()[0] - self._start)[:2])) > limit
+        return float(np.linalg.norm((self.plant.axle()[0] - self._start)[:2])) > limit
 
     def _let_go_at_first_command(self, data: bytes) -> None:
         """Looks for the STATE that acknowledges another command than the first STATE since arming did.
@@ -220,9 +248,10 @@ class Twin:
                     return
 
     def _let_go(self) -> None:
-        self._hand.let_go(self._conditions.initial_pitch_rate_rad_s)
-        self._drives.reset()
-        self._start, self._start_yaw = self._plant.axle()[0], yaw_of(self._plant.quaternion)
+        conditions = self._conditions
+        self._hand.let_go(conditions.initial_pitch_rate_rad_s, conditions.initial_velocity_m_s)
+        self.drives.reset()
+        self._start, self._start_yaw = self.plant.axle()[0], yaw_of(self.plant.quaternion)
         self._free_ms = 0
         self.fallen = False
         self._note("released")

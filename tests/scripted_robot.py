@@ -44,7 +44,7 @@ class ScriptedRobot:
         self.commands: list[tuple[int, float, float]] = []
         self.requests: list[str] = []
 
-    def open(self) -> Identity:
+    def open(self, rate_hz: int = 200) -> Identity:
         return Identity(1, "0.0.0", 1, 0.001, 0)
 
     def read(self, deadline_ns: int) -> State | None:

@@ -51,7 +51,7 @@ POLICIES: dict[str, tuple[str, dict[str, str]]] = {
     "bc": ("bc", {"data": "all"}),
     "contradice": ("contradice", {}),
     "uniq": ("uniq", {}),
-    "uniq, objective=dual": ("uniq", {"objective": "dual"}),
+    "uniq, objective=critics": ("uniq", {"objective": "critics"}),
     "contradice, alpha=0": ("contradice", {"alpha": "0"}),
     "bc, expert rows alone": ("bc", {"data": "expert"}),
 }

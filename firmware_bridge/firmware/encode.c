@@ -27,6 +27,8 @@ size_t ril_encode_state(const struct ril_state *message, uint8_t *out) {
     ril_put_f32(payload + RIL_STATE_PITCH_RATE, message->pitch_rate);
     ril_put_f32(payload + RIL_STATE_YAW, message->yaw);
     ril_put_f32(payload + RIL_STATE_YAW_RATE, message->yaw_rate);
+    ril_put_f32(payload + RIL_STATE_ACCEL_X, message->accel_x);
+    ril_put_f32(payload + RIL_STATE_ACCEL_Z, message->accel_z);
     ril_put_f32(payload + RIL_STATE_POSITION, message->position);
     ril_put_f32(payload + RIL_STATE_VELOCITY, message->velocity);
     ril_put_f32(payload + RIL_STATE_WHEEL_POSITION_LEFT, message->wheel_position_left);

@@ -7,9 +7,9 @@
 
 #include "ril_spec.h"
 
-/* More STATEs than fit into the command timeout; a power of two, so that the index survives the wrap of the sequence. */
-#define RIL_SENT_KEPT 32u
-#if RIL_SENT_KEPT * RIL_TICKS_PER_STATE * RIL_TICK_US <= (RIL_LIMIT_COMMAND_TIMEOUT_MS + 10u) * 1000u
+/* More STATEs than fit into the command timeout, one a tick; a power of two, so that the index survives the wrap of the sequence. */
+#define RIL_SENT_KEPT 128u
+#if RIL_SENT_KEPT * RIL_TICK_US <= (RIL_LIMIT_COMMAND_TIMEOUT_MS + 10u) * 1000u
 #error "the history must outlast the command timeout"
 #endif
 

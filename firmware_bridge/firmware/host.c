@@ -1,9 +1,11 @@
 #include "host.h"
 
-#include "mcu.h"
-
 size_t ril_host_mcu_size(void) {
     return sizeof(struct ril_mcu);
+}
+
+struct ril_safety *ril_host_safety(struct ril_mcu *mcu) {
+    return &mcu->safety;
 }
 
 size_t ril_host_encode(uint8_t type, const void *message, uint8_t *out) {

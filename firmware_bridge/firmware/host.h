@@ -5,10 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mcu.h"
 #include "protocol.h"
 
 /* Bytes to set aside for a struct ril_mcu. */
 size_t ril_host_mcu_size(void);
+
+/* The part of an MCU that decides who drives, for tests of its own. */
+struct ril_safety *ril_host_safety(struct ril_mcu *mcu);
 
 /* Encodes the MCU's message of that type from its struct of ril_spec.h; 0 for any other type. */
 size_t ril_host_encode(uint8_t type, const void *message, uint8_t *out);

@@ -19,12 +19,21 @@ void ril_mcu_init(struct ril_mcu *mcu, const struct ril_board *board) {
     memset(mcu, 0, sizeof *mcu);
     mcu->board = *board;
     mcu->time_us = board->initial_time_us;
+    mcu->ticks_per_state = RIL_TICKS_PER_STATE;
     mcu->estimator.wheel_radius = board->wheel_radius_m;
     ril_safety_init(&mcu->safety, board->boot_id);
     mcu->safety.sent.newest = board->initial_state_seq;
     mcu->safety.left_seq = board->initial_state_seq;
     ril_report_event(mcu, RIL_EVENT_BOOTED, 0, 0.0f);
     refresh_outputs(mcu);
+}
+
+void ril_mcu_carry(struct ril_mcu *mcu, const struct ril_policy *policy) {
+    mcu->onboard.policy = policy;
+}
+
+void ril_mcu_policy_every(struct ril_mcu *mcu, uint32_t ticks) {
+    mcu->onboard.every_ticks = ticks;
 }
 
 /* Gaps in the samples are bridged; after one that is too long, or a bad sample, the estimate begins anew. */
@@ -38,13 +47,14 @@ static enum ril_samples estimate(struct ril_mcu *mcu, const struct ril_sensors *
         }
         return RIL_SAMPLE_MISSING;
     }
+    bool frozen = ril_sensors_same_motion(sensors, &mcu->sensors);
     mcu->sensors = *sensors;
     if (!ril_sensors_usable(sensors)) {
         mcu->estimator.started = false;
         return RIL_SAMPLE_NOT_FINITE;
     }
     ril_estimator_update(&mcu->estimator, sensors);
-    return RIL_SAMPLE_GOOD;
+    return frozen ? RIL_SAMPLE_FROZEN : RIL_SAMPLE_GOOD;
 }
 
 void ril_mcu_tick(struct ril_mcu *mcu, const struct ril_sensors *sensors) {
@@ -56,9 +66,10 @@ void ril_mcu_tick(struct ril_mcu *mcu, const struct ril_sensors *sensors) {
     if (ril_safety_check(safety, mcu->time_us)) {
         ril_report_event(mcu, RIL_EVENT_STOPPED, safety->latched, 0.0f);
     }
-    if (mcu->ticks % RIL_TICKS_PER_STATE == 0) {
+    if (mcu->ticks % mcu->ticks_per_state == 0) {
         ril_report_state(mcu);
     }
+    ril_onboard_tick(mcu);
     ril_safety_drive(safety, mcu->estimator.wheel[RIL_LEFT].rate, mcu->estimator.wheel[RIL_RIGHT].rate);
     refresh_outputs(mcu);
 }
@@ -81,10 +92,20 @@ static void tell_time(struct ril_mcu *mcu, const struct ril_time_request *reques
     ril_tx_put(&mcu->tx, frame, ril_encode_time_reply(&message, frame));
 }
 
+/* A loop that runs is not given another rhythm. Returns the period in force. */
+static float set_state_period(struct ril_mcu *mcu, float period_ms) {
+    if (mcu->safety.mode == RIL_MODE_DISARMED && (period_ms == 1.0f || period_ms == 2.0f || period_ms == 5.0f)) {
+        mcu->ticks_per_state = (uint32_t)period_ms * (1000u / RIL_TICK_US);
+    }
+    return (float)(mcu->ticks_per_state * RIL_TICK_US) * 1e-3f;
+}
+
 static void set_param(struct ril_mcu *mcu, const struct ril_param_set *request) {
     uint8_t frame[RIL_FRAME_MAX];
     struct ril_param_value message = {.param = request->param};
-    message.value = ril_limits_set(&mcu->safety.limits, request->param, request->value);
+    message.value = request->param == RIL_PARAM_STATE_PERIOD_MS
+                        ? set_state_period(mcu, request->value)
+                        : ril_limits_set(&mcu->safety.limits, request->param, request->value);
     ril_tx_put(&mcu->tx, frame, ril_encode_param_value(&message, frame));
 }
 
@@ -105,7 +126,9 @@ static void command(struct ril_mcu *mcu, const struct ril_command *request) {
     uint16_t refusal = ril_safety_command(&mcu->safety, request, mcu->time_us);
     if (refusal != 0) {
         ril_report_reject(mcu, refusal);
+        return;
     }
+    ril_onboard_command(mcu);
 }
 
 static void disarm(struct ril_mcu *mcu) {

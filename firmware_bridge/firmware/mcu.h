@@ -10,6 +10,7 @@
 
 #include "estimator.h"
 #include "frame.h"
+#include "onboard.h"
 #include "safety.h"
 #include "sensors.h"
 #include "tx.h"
@@ -44,13 +45,21 @@ struct ril_mcu {
     struct ril_tx tx;
     struct ril_estimator estimator;
     struct ril_safety safety;
+    struct ril_onboard onboard;
     struct ril_sensors sensors; /* the last sample, as it came */
     uint64_t time_us;
     uint64_t ticks;
+    uint32_t ticks_per_state;
     uint64_t quiet_until_us[RIL_REJECTS]; /* no further REJECTED event of this reason before */
 };
 
 void ril_mcu_init(struct ril_mcu *mcu, const struct ril_board *board);
+
+/* Carries a policy from now on, one that has passed its self test. */
+void ril_mcu_carry(struct ril_mcu *mcu, const struct ril_policy *policy);
+
+/* How often it is asked, as onboard.h says; 0 is the default. */
+void ril_mcu_policy_every(struct ril_mcu *mcu, uint32_t ticks);
 
 /* Bytes from the host. */
 void ril_mcu_receive(struct ril_mcu *mcu, const uint8_t *bytes, size_t size);

@@ -7,6 +7,7 @@
 void ril_monitor_init(struct ril_monitor *monitor) {
     monitor->active = RIL_FAULT_SENSOR_STALE;
     monitor->stale_ticks = RIL_STALE_TICKS;
+    monitor->frozen_ticks = 0;
     monitor->low_ticks = 0;
 }
 
@@ -19,14 +20,15 @@ void ril_monitor_tick(struct ril_monitor *monitor, const struct ril_limits *limi
                       double pitch, float battery) {
     unsigned active = 0;
     monitor->stale_ticks = count(monitor->stale_ticks, sample == RIL_SAMPLE_MISSING, RIL_STALE_TICKS + 1);
-    if (sample == RIL_SAMPLE_GOOD) {
+    if (sample == RIL_SAMPLE_GOOD || sample == RIL_SAMPLE_FROZEN) {
+        monitor->frozen_ticks = count(monitor->frozen_ticks, sample == RIL_SAMPLE_FROZEN, RIL_FROZEN_TICKS + 1);
         bool low = battery < limits->value[RIL_PARAM_BATTERY_LOW_V];
         monitor->low_ticks = count(monitor->low_ticks, low, LOW_TICKS);
     }
     if (monitor->low_ticks >= LOW_TICKS) {
         active |= RIL_FAULT_BATTERY_LOW;
     }
-    if (monitor->stale_ticks > RIL_STALE_TICKS) {
+    if (monitor->stale_ticks > RIL_STALE_TICKS || monitor->frozen_ticks > RIL_FROZEN_TICKS) {
         active |= RIL_FAULT_SENSOR_STALE;
     }
     if (sample == RIL_SAMPLE_NOT_FINITE) {

@@ -32,6 +32,8 @@ static void fill_motion(const struct ril_estimator *estimator, struct ril_state 
 }
 
 static void fill_sensors(const struct ril_sensors *sensors, struct ril_state *state) {
+    state->accel_x = sensors->accel_x;
+    state->accel_z = sensors->accel_z;
     state->hip_left = sensors->hip_left;
     state->knee_left = sensors->knee_left;
     state->hip_right = sensors->hip_right;
@@ -39,20 +41,27 @@ static void fill_sensors(const struct ril_sensors *sensors, struct ril_state *st
     state->battery = sensors->battery;
 }
 
+void ril_report_fill(const struct ril_mcu *mcu, struct ril_state *state) {
+    const struct ril_safety *safety = &mcu->safety;
+    state->mcu_time_us = mcu->time_us;
+    state->state_seq = safety->sent.newest;
+    state->command_seq = safety->command_seq;
+    fill_motion(&mcu->estimator, state);
+    fill_sensors(&mcu->sensors, state);
+    state->applied_left = safety->drive[RIL_LEFT].applied;
+    state->applied_right = safety->drive[RIL_RIGHT].applied;
+    state->rejected = safety->rejected;
+    state->faults = ril_safety_faults(safety);
+    state->mode = safety->mode;
+}
+
 void ril_report_state(struct ril_mcu *mcu) {
     uint8_t frame[RIL_FRAME_MAX];
     struct ril_state state;
     struct ril_safety *safety = &mcu->safety;
     ril_sent_note(&safety->sent, mcu->time_us);
-    state.mcu_time_us = mcu->time_us;
-    state.state_seq = safety->sent.newest;
-    state.command_seq = safety->command_seq;
-    fill_motion(&mcu->estimator, &state);
-    fill_sensors(&mcu->sensors, &state);
+    ril_report_fill(mcu, &state);
     state.applied_left = ril_drive_mean(&safety->drive[RIL_LEFT]);
     state.applied_right = ril_drive_mean(&safety->drive[RIL_RIGHT]);
-    state.rejected = safety->rejected;
-    state.faults = ril_safety_faults(safety);
-    state.mode = safety->mode;
     ril_tx_put(&mcu->tx, frame, ril_encode_state(&state, frame));
 }

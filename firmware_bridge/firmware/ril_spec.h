@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #define RIL_PROTOCOL_VERSION 1u
-#define RIL_SPEC_HASH UINT64_C(0x2b6b88ee12bf3b22)
-#define RIL_CRC_SEED UINT32_C(0x12bf3b22)
+#define RIL_SPEC_HASH UINT64_C(0x222f095bd67574c3)
+#define RIL_CRC_SEED UINT32_C(0xd67574c3)
 #define RIL_TICK_US 1000u
 #define RIL_TICKS_PER_STATE 5u
 
@@ -65,6 +65,7 @@ enum ril_params {
     RIL_PARAM_WHEEL_SPEED_RAD_S = 4,
     RIL_PARAM_BATTERY_LOW_V = 5,
     RIL_PARAM_COMMAND_TIMEOUT_MS = 6,
+    RIL_PARAM_STATE_PERIOD_MS = 7,
 };
 
 enum ril_type {
@@ -118,7 +119,7 @@ struct ril_time_reply {
     uint64_t mcu_time_us; /* us: MCU time at answering */
 };
 
-#define RIL_STATE_SIZE 89u
+#define RIL_STATE_SIZE 97u
 #define RIL_STATE_MCU_TIME_US 0u
 #define RIL_STATE_STATE_SEQ 8u
 #define RIL_STATE_COMMAND_SEQ 12u
@@ -126,22 +127,24 @@ struct ril_time_reply {
 #define RIL_STATE_PITCH_RATE 20u
 #define RIL_STATE_YAW 24u
 #define RIL_STATE_YAW_RATE 28u
-#define RIL_STATE_POSITION 32u
-#define RIL_STATE_VELOCITY 36u
-#define RIL_STATE_WHEEL_POSITION_LEFT 40u
-#define RIL_STATE_WHEEL_POSITION_RIGHT 44u
-#define RIL_STATE_WHEEL_VELOCITY_LEFT 48u
-#define RIL_STATE_WHEEL_VELOCITY_RIGHT 52u
-#define RIL_STATE_HIP_LEFT 56u
-#define RIL_STATE_KNEE_LEFT 60u
-#define RIL_STATE_HIP_RIGHT 64u
-#define RIL_STATE_KNEE_RIGHT 68u
-#define RIL_STATE_APPLIED_LEFT 72u
-#define RIL_STATE_APPLIED_RIGHT 76u
-#define RIL_STATE_BATTERY 80u
-#define RIL_STATE_REJECTED 84u
-#define RIL_STATE_FAULTS 86u
-#define RIL_STATE_MODE 88u
+#define RIL_STATE_ACCEL_X 32u
+#define RIL_STATE_ACCEL_Z 36u
+#define RIL_STATE_POSITION 40u
+#define RIL_STATE_VELOCITY 44u
+#define RIL_STATE_WHEEL_POSITION_LEFT 48u
+#define RIL_STATE_WHEEL_POSITION_RIGHT 52u
+#define RIL_STATE_WHEEL_VELOCITY_LEFT 56u
+#define RIL_STATE_WHEEL_VELOCITY_RIGHT 60u
+#define RIL_STATE_HIP_LEFT 64u
+#define RIL_STATE_KNEE_LEFT 68u
+#define RIL_STATE_HIP_RIGHT 72u
+#define RIL_STATE_KNEE_RIGHT 76u
+#define RIL_STATE_APPLIED_LEFT 80u
+#define RIL_STATE_APPLIED_RIGHT 84u
+#define RIL_STATE_BATTERY 88u
+#define RIL_STATE_REJECTED 92u
+#define RIL_STATE_FAULTS 94u
+#define RIL_STATE_MODE 96u
 struct ril_state {
     uint64_t mcu_time_us; /* us: MCU time at which the sensors were sampled */
     uint32_t state_seq; /* 1: sequence number of the STATE, +1 per control period */
@@ -150,6 +153,8 @@ struct ril_state {
     float pitch_rate; /* rad/s: rate of pitch */
     float yaw; /* rad: heading since boot, left positive, unwrapped */
     float yaw_rate; /* rad/s: rate of yaw */
+    float accel_x; /* m/s^2: specific force forward, in the body's frame; 0 at rest upright */
+    float accel_z; /* m/s^2: specific force upward, in the body's frame; 9.81 at rest upright */
     float position; /* m: distance rolled by the axle since arming, forward positive */
     float velocity; /* m/s: rate of position */
     float wheel_position_left; /* rad: angle of the left wheel against the shank */
@@ -220,6 +225,6 @@ struct ril_event {
     float value; /* -: see Event */
 };
 
-#define RIL_PAYLOAD_MAX 89u
+#define RIL_PAYLOAD_MAX 97u
 
 #endif

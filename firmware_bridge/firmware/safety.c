@@ -94,9 +94,29 @@ uint16_t ril_safety_command(struct ril_safety *safety, const struct ril_command 
     safety->command_seq = command->command_seq;
     safety->answered_seq = command->state_seq;
     safety->answered_us = sent_us;
-    safety->drive[RIL_LEFT].target = command->torque_left;
-    safety->drive[RIL_RIGHT].target = command->torque_right;
+    safety->asked[RIL_LEFT] = command->torque_left;
+    safety->asked[RIL_RIGHT] = command->torque_right;
+    ril_safety_drive_as_commanded(safety);
     return 0;
+}
+
+bool ril_safety_commanded(const struct ril_safety *safety) {
+    return safety->mode == RIL_MODE_ARMED && safety->commanded;
+}
+
+bool ril_safety_drive_sum(struct ril_safety *safety, float total) {
+    if (!ril_safety_commanded(safety) || !(fabsf(total) <= 2.0f * RIL_LIMIT_WHEEL_TORQUE_NM)) {
+        return false; /* false for NaN too; what the difference adds beyond a wheel's limit, the drive cuts off */
+    }
+    float turn = 0.5f * (safety->asked[RIL_RIGHT] - safety->asked[RIL_LEFT]);
+    safety->drive[RIL_LEFT].target = 0.5f * total - turn;
+    safety->drive[RIL_RIGHT].target = 0.5f * total + turn;
+    return true;
+}
+
+void ril_safety_drive_as_commanded(struct ril_safety *safety) {
+    safety->drive[RIL_LEFT].target = safety->asked[RIL_LEFT];
+    safety->drive[RIL_RIGHT].target = safety->asked[RIL_RIGHT];
 }
 
 void ril_safety_disarm(struct ril_safety *safety) {

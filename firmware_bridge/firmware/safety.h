@@ -23,6 +23,7 @@ struct ril_safety {
     bool commanded;        /* a command was accepted since arming */
     uint32_t command_seq;  /* of the last accepted command */
     uint32_t answered_seq; /* the STATE that it answers; when armed without one, the last STATE before arming */
+    float asked[RIL_SIDES]; /* N m, by that command */
     uint64_t answered_us;  /* when that STATE was sent; when armed without one, the time of arming */
     uint32_t left_seq;     /* the last STATE before the wheels were last switched off by DISARM or a stop */
     uint16_t rejected;     /* commands, since boot */
@@ -36,6 +37,16 @@ uint16_t ril_safety_faults(const struct ril_safety *safety);
 /* Each request returns 0 when it was taken, else the RIL_REJECT_... reason. */
 uint16_t ril_safety_arm(struct ril_safety *safety, const struct ril_arm *arm, double pitch, uint64_t now_us);
 uint16_t ril_safety_command(struct ril_safety *safety, const struct ril_command *command, uint64_t now_us);
+
+/* Whether the wheels are armed and a command was accepted since. */
+bool ril_safety_commanded(const struct ril_safety *safety);
+
+/* Puts `total` (N m, both wheels) in the place of the sum that the last command asked for; its difference of the wheels
+ * stays. Until the next command. False, and nothing changed: not commanded, or `total` is no torque. */
+bool ril_safety_drive_sum(struct ril_safety *safety, float total);
+
+/* The torques of the last command again; they drive only where armed, and arming sets them aside. */
+void ril_safety_drive_as_commanded(struct ril_safety *safety);
 
 /* Switches the wheels off and clears what is latched. */
 void ril_safety_disarm(struct ril_safety *safety);

@@ -19,3 +19,8 @@ bool ril_sensors_usable(const struct ril_sensors *sensors) {
     }
     return usable;
 }
+
+bool ril_sensors_same_motion(const struct ril_sensors *a, const struct ril_sensors *b) {
+    return a->gyro_pitch == b->gyro_pitch && a->gyro_yaw == b->gyro_yaw && a->accel_x == b->accel_x &&
+           a->accel_z == b->accel_z;
+}

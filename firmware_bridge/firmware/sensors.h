@@ -23,4 +23,7 @@ struct ril_sensors {
 /* True when every value is finite and of a size that a sensor can give. */
 bool ril_sensors_usable(const struct ril_sensors *sensors);
 
+/* True when both samples have the very same inertial values, as only a sensor that hangs gives them for long. */
+bool ril_sensors_same_motion(const struct ril_sensors *a, const struct ril_sensors *b);
+
 #endif

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ
+
 
 def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that ``record`` and ``run`` share."""
     parser.add_argument("--device", required=True, metavar="PORT", help="serial port of the robot or of a twin")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to drive (default 30)")
+    parser.add_argument(
+        "--rate", type=int, default=CONTROL_RATE_HZ, choices=LOOP_RATES_HZ, metavar="HZ",
+        help="of the loop: 200, 500 or 1000 (default 200; datasets are made of recordings at 200)",
+    )  # fmt: skip
     parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
     parser.add_argument("--note", default="", help="free text kept in the log")
     parser.add_argument(

@@ -33,6 +33,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--episodes", type=int, default=50, help="draws in the twin for each policy (default 50)")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of an episode (default 10)")
     parser.add_argument("--workers", type=int, help="processes (default: one a core); the result does not depend on it")
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda",
+        help="where to train (default auto: a GPU where torch has one, on which all seeds of a method step together)",
+    )  # fmt: skip
     parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="preference pairs, for the methods that take them")
     parser.add_argument(
@@ -48,11 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_il.cli.training_pool import train_all
     from robot_il.errors import ConfigError
     from robot_il.learning.dataset import load_dataset
+    from robot_il.learning.devices import choose_device
 
     for name, least in (("seeds", 1), ("episodes", 1)):
         if getattr(arguments, name) < least:
             raise ConfigError(f"at least {least}", f"--{name} {getattr(arguments, name)}", "ask for more")
     settings = method_settings(_methods(arguments.methods), arguments.settings)
+    choose_device(arguments.device)
     dataset = load_dataset(arguments.data)
     _continue(arguments.out, dataset, settings)
     jobs = _jobs(arguments, settings)
@@ -143,7 +149,8 @@ def _jobs(arguments: argparse.Namespace, settings: Mapping[str, dict[str, str]])
         for name, given in settings.items():
             takes = METHODS[name].config.parse(given).takes_preferences()
             out = arguments.out / "runs" / f"{name}-{seed}"
-            jobs.append(Job(name, arguments.data, out, seed, given, pairs=arguments.pairs if takes else None))
+            pairs = arguments.pairs if takes else None
+            jobs.append(Job(name, arguments.data, out, seed, given, pairs=pairs, device=arguments.device))
     return jobs
 
 

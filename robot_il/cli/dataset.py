@@ -1,4 +1,4 @@
-"""``robot-il dataset``: build a dataset from logs, import someone else's, look at one."""
+"""``robot-il dataset``: build a dataset from logs, import someone else's, export one, look at one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from robot_il.errors import DataError
 from robot_il.spec import LABELS, TASKS
 
 if TYPE_CHECKING:
+    from robot_il.learning.column_map import ColumnMap
     from robot_il.learning.dataset import Dataset
+    from robot_il.learning.importers import Split
 
 ACTIONS = ("sent", "applied", "limited", "controller", "intent")
+EXPORTS = ("csv", "npz", "d4rl", "minari", "lerobot")
+IMPORTS = (*EXPORTS, "mcap")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Adds the command and its three verbs."""
-    parser = commands.add_parser("dataset", help="build, import or inspect a dataset")
-    verbs = parser.add_subparsers(required=True, metavar="build|import|info")
+    """Adds the command and its four verbs."""
+    parser = commands.add_parser("dataset", help="build, import, export or inspect a dataset")
+    verbs = parser.add_subparsers(required=True, metavar="build|import|export|info")
     _add_build(verbs)
     _add_import(verbs)
+    _add_export(verbs)
     info = verbs.add_parser("info", help="what is in a dataset")
     info.add_argument("folder", type=Path)
     info.set_defaults(run=show)
@@ -45,13 +50,21 @@ def _add_build(verbs: argparse._SubParsersAction) -> None:
 
 
 def _add_import(verbs: argparse._SubParsersAction) -> None:
-    parser = verbs.add_parser("import", help="from D4RL-style arrays or anyone's CSV")
+    parser = verbs.add_parser("import", help="from anyone's CSV, npz, D4RL, Minari or LeRobot data")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument("--format", choices=("npz", "csv"), required=True)
+    parser.add_argument("--format", choices=IMPORTS, required=True)
     parser.add_argument("--columns", type=Path, metavar="MAP.toml", help="names, units and scales of the columns")
     parser.add_argument("--label", choices=LABELS, help="default: the map's, or expert")
     _add_split(parser)
     parser.set_defaults(run=import_files)
+
+
+def _add_export(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("export", help="to CSV, npz, D4RL, Minari or LeRobot")
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--format", choices=EXPORTS, required=True)
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="file or folder to write; must be new")
+    parser.set_defaults(run=export)
 
 
 def _add_split(parser: argparse.ArgumentParser) -> None:
@@ -81,22 +94,68 @@ def build(args: argparse.Namespace) -> None:
 def import_files(args: argparse.Namespace) -> None:
     """``robot-il dataset import``."""
     from robot_il.learning.column_map import load_column_map
-    from robot_il.learning.import_csv import import_csv
-    from robot_il.learning.importers import Split, import_npz
+    from robot_il.learning.importers import Split
 
     _refuse_existing(args.out)
     columns = load_column_map(args.columns) if args.columns else None
-    label = args.label or (columns.label if columns else None) or "expert"
-    choice = Split(label, args.held_out_fraction, args.seed)
-    if args.format == "npz":
-        if len(args.files) != 1:
-            raise DataError("one npz archive", f"{len(args.files)} files", "import them one by one")
-        dataset = import_npz(args.files[0], choice, columns)
+    label = args.label or (columns.label if columns else None)
+    choice = Split(label or "expert", args.held_out_fraction, args.seed)
+    if args.format == "mcap":
+        dataset = _import_logs(args, choice)
+    elif args.format == "csv" and not args.files[0].is_dir():
+        dataset = _import_tables(args.files, choice, columns)
     else:
-        if columns is None:
-            raise DataError("a column map", "none", "name it: --columns map.toml (see data/formats/dataset.md)")
-        dataset = import_csv(args.files, choice, columns)
+        dataset = _import_other(args, choice, columns, restore=label is None)
     _finish(args.out, dataset)
+
+
+def _import_logs(args: argparse.Namespace, choice: Split) -> Dataset:
+    """Logs under the labels that they carry; the same as ``dataset build`` with these."""
+    from robot_il.learning.build import Request, build_dataset
+    from robot_il.recording.reader import read_log
+
+    if args.columns:
+        raise DataError("no column map for logs of robot-il", f"{args.columns}", "leave it out")
+    labels = [args.label or read_log(path).label for path in args.files]
+    logs = {label: [path for path, own in zip(args.files, labels, strict=True) if own == label] for label in LABELS}
+    request = Request(logs=logs, held_out_fraction=choice.held_out_fraction, seed=choice.seed)
+    return build_dataset(request, progress=lambda line: print(line, flush=True))
+
+
+def _import_tables(files: list[Path], choice: Split, columns: ColumnMap | None) -> Dataset:
+    from robot_il.learning.import_csv import import_csv
+
+    if columns is None:
+        raise DataError("a column map", "none", "name it: --columns map.toml (see data/formats/dataset.md)")
+    return import_csv(files, choice, columns)
+
+
+def _import_other(args: argparse.Namespace, choice: Split, columns: ColumnMap | None, restore: bool) -> Dataset:
+    from robot_il.learning.interop.formats import import_dataset
+    from robot_il.learning.progress import terminal_progress
+
+    if len(args.files) != 1:
+        kind = "npz archive" if args.format == "npz" else f"{args.format} dataset"
+        raise DataError(f"one {kind}", f"{len(args.files)} files", "import them one by one")
+    with terminal_progress() as progress:
+        return import_dataset(args.files[0], args.format, choice, progress, columns, restore)
+
+
+def export(args: argparse.Namespace) -> None:
+    """``robot-il dataset export``."""
+    from robot_il.learning.dataset import load_dataset
+    from robot_il.learning.interop.files import refuse_existing
+    from robot_il.learning.interop.formats import export_dataset
+    from robot_il.learning.progress import terminal_progress
+
+    refuse_existing(args.out)
+    dataset = load_dataset(args.folder)
+    with terminal_progress() as progress:
+        losses = export_dataset(dataset, args.format, args.out, progress)
+    rows, episodes = len(dataset), len(dataset.info.episodes)
+    print(f"{rows} transitions of {episodes} episodes written to {args.out} as {args.format}")
+    print("\n".join(f"  not as recorded: {loss}" for loss in losses) or "  nothing is lost")
+    print(f"robot-il dataset import --format {args.format} gives {dataset.info.hash[:12]} back, bit for bit")
 
 
 def show(args: argparse.Namespace) -> None:

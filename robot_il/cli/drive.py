@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,14 +12,17 @@ import numpy as np
 
 from firmware_bridge.link import SerialLink
 from firmware_bridge.serial_device import SerialDevice
+from robot_il.cli.known_robots import known_since
 from robot_il.cli.live import LiveLine
-from robot_il.control.arming import OBSERVED_TICKS, Check, checklist, require
-from robot_il.control.controllers import Controller, LinearController
+from robot_il.cli.wiggle import meet, show
+from robot_il.control.arming import OBSERVED_S, Check, check_log, check_timing, checklist, require
+from robot_il.control.controllers import Controller
 from robot_il.control.device import Identity, State
+from robot_il.control.fallback import lqr_fallback
 from robot_il.control.guard import Decision, Guard, GuardLimits
 from robot_il.control.loop import ControlLoop, LoopReport
-from robot_il.control.lqr import lqr_gain
 from robot_il.control.realtime import realtime
+from robot_il.control.region_file import load_region
 from robot_il.control.supervisor import SupervisorState
 from robot_il.errors import ConfigError, LogError
 from robot_il.recording.recorder import Recorder
@@ -44,7 +46,9 @@ class Drive:
         synthetic: whether a synthetic operator drives.
         note: free text for the log.
         patience_s: how long to wait for the arming checklist to pass, in s.
+        rate_hz: of the loop.
         limits: the host's limits.
+        self_test: how the policy fared in its own, for the checklist; None where no policy drives.
     """
 
     port: str
@@ -57,12 +61,23 @@ class Drive:
     synthetic: bool
     note: str
     patience_s: float
+    rate_hz: int
     limits: GuardLimits
+    self_test: Check | None = None
 
 
-def fallback_controller(robot: str, task: Task) -> LinearController:
-    """The LQR that catches the robot and brings it to rest, whatever velocity the task asks for."""
-    return LinearController(lqr_gain(load_robot(robot), task), dataclasses.replace(task, target_velocity_m_s=0.0))
+def deployed_guard(
+    controller: Controller, robot_name: str, limits: GuardLimits | None = None, rate_hz: int = CONTROL_RATE_HZ
+) -> Guard:
+    """The guard under which a robot is driven: the LQR as its fallback, and the region that belongs to it.
+
+    Both are those of the control rate; at a higher one every answer comes sooner than they allow for.
+
+    Raises:
+        ConfigError: no such robot, or its region is missing or was computed for something else.
+    """
+    robot = load_robot(robot_name)
+    return Guard(controller, lqr_fallback(robot), limits, region=load_region(robot, limits).region, rate_hz=rate_hz)
 
 
 def drive(plan: Drive) -> int:
@@ -72,42 +87,48 @@ def drive(plan: Drive) -> int:
         exit code: 0 where the run ended when asked, with the controller still trusted; 1 otherwise.
 
     Raises:
-        ConfigError: the time is not positive, or the log exists.
+        ConfigError: the time is not positive, the log exists, or the robot's region is missing or not of this robot.
         LinkError, ProtocolError: the robot does not answer as it should.
         ArmingError: the checklist did not pass.
     """
     if not plan.seconds > 0:
         raise ConfigError("a positive --seconds", f"{plan.seconds}", "give the time to drive, e.g. --seconds 30")
-    ticks = max(1, round(plan.seconds * CONTROL_RATE_HZ))
-    fallback = fallback_controller(plan.robot, plan.task)
-    guard = Guard(plan.controller, fallback, plan.limits)
+    ticks = max(1, round(plan.seconds * plan.rate_hz))
+    guard = deployed_guard(plan.controller, plan.robot, plan.limits, plan.rate_hz)
     link = SerialLink(plan.port)
     device = SerialDevice(link)
     with contextlib.closing(device):
-        identity = device.open()
+        identity = device.open(plan.rate_hz)
         print(
             f"connected to {plan.port}: firmware {identity.firmware_version}, robot {identity.robot_id:#x}, "
             f"round trip {identity.round_trip_s * 1e3:.2f} ms",
             flush=True,
         )
-        with LiveLine() as live, Recorder(plan.out, _session(plan, guard, identity)) as recorder, realtime() as granted:
+        _meet_stranger(device, link, identity, plan)
+        session = _session(plan, guard, identity)
+        with LiveLine(plan.rate_hz) as live, Recorder(plan.out, session) as recorder, realtime() as granted:
             recorder.event("realtime", granted=granted.granted, refused=granted.refused)
 
             def on_tick(state: State, decision: Decision) -> None:
                 live(state, decision)
-                if state.state_seq % CONTROL_RATE_HZ == 0 and recorder.failure:
-                    loop.request_stop()
+                stop_without_log(loop, recorder, state)
 
-            loop = ControlLoop(device, link.clock, guard, recorder, on_tick)
-            _pass_checklist(loop, device, identity, plan)
+            loop = ControlLoop(device, link.clock, guard, recorder, on_tick, rate_hz=plan.rate_hz)
+            _pass_checklist(loop, device, identity, plan, recorder)
             with _stopping_on_signals(loop):
                 report = loop.run(ticks)
     print(f"real time {granted}")
-    _print_report(report, ticks)
+    _print_report(report, ticks, plan.rate_hz)
     if recorder.failure:
         raise LogError("a log of the whole run", recorder.failure, "see to that; robot-il log recover keeps the rest")
     print(f"log {plan.out}")
     return 0 if report.outcome is SupervisorState.DISARMED and report.as_asked else 1
+
+
+def stop_without_log(loop: ControlLoop, recorder: Recorder, state: State) -> None:
+    """Asks for a safe stop where the recorder has failed; called with every tick, looks about once a second."""
+    if state.state_seq % CONTROL_RATE_HZ == 0 and recorder.failure:
+        loop.request_stop()
 
 
 def _session(plan: Drive, guard: Guard, identity: Identity) -> Session:
@@ -121,13 +142,30 @@ def _session(plan: Drive, guard: Guard, identity: Identity) -> Session:
             "seconds": plan.seconds,
             "fallback": guard.fallback.identity,
             "limits": asdict(guard.limits),
+            "region": guard.region and guard.region.to_json(),
         },
         synthetic=plan.synthetic,
         note=plan.note,
     )
 
 
-def _pass_checklist(loop: ControlLoop, device: SerialDevice, identity: Identity, plan: Drive) -> None:
+def _meet_stranger(device: SerialDevice, link: SerialLink, identity: Identity, plan: Drive) -> None:
+    """Nudges the wheels of a robot that is driven for the first time under this profile.
+
+    Raises:
+        ArmingError: a wheel did not turn as it should.
+    """
+    robot = load_robot(plan.robot)
+    if known_since(identity.robot_id, robot) is None:
+        print("this robot was never driven under this profile before: are its motors where they should be?", flush=True)
+        checks = meet(device, link.clock, identity.robot_id, robot)
+        show(checks)
+        require(checks)
+
+
+def _pass_checklist(
+    loop: ControlLoop, device: SerialDevice, identity: Identity, plan: Drive, recorder: Recorder
+) -> None:
     """Waits until every check passes, saying once what it waits for.
 
     Raises:
@@ -137,24 +175,31 @@ def _pass_checklist(loop: ControlLoop, device: SerialDevice, identity: Identity,
     waited = 0.0
     announced: list[str] = []
     while True:
-        states = loop.observe(OBSERVED_TICKS)
-        checks = checklist(identity, states, plan.out.parent)
+        checks = _checks(loop, identity, plan, recorder)
         waiting_for = [check.name for check in checks if not check.passed]
-        waited += OBSERVED_TICKS / CONTROL_RATE_HZ
+        waited += OBSERVED_S
         if not waiting_for or waited >= plan.patience_s:
             break
         if waiting_for != announced:
             print(f"not ready yet: {', '.join(waiting_for)}", flush=True)
             announced = waiting_for
         device.request("disarm")
-    _print_checklist(checks)
+    show(checks)
     require(checks)
 
 
-def _print_checklist(checks: Sequence[Check]) -> None:
-    width = max(len(check.name) for check in checks)
-    for check in checks:
-        print(f"  {'ok' if check.passed else 'NO':2s}  {check.name:{width}s}  {check.found}", flush=True)
+def _checks(loop: ControlLoop, identity: Identity, plan: Drive, recorder: Recorder) -> list[Check]:
+    """The whole checklist over the next moments."""
+    arrivals = loop.observe(round(OBSERVED_S * plan.rate_hz))
+    lateness_us = loop.report.lateness_us[-len(arrivals) :] if arrivals else ()
+    since = known_since(identity.robot_id, load_robot(plan.robot))
+    return [
+        *checklist(identity, arrivals, plan.out.parent, loop.guard.region),
+        Check("signs and axes", since is not None, f"wheels nudged on {since}", "test them with robot-il wiggle"),
+        check_log(recorder.failure),
+        *([plan.self_test] if plan.self_test else []),
+        check_timing(arrivals, lateness_us, plan.controller, plan.rate_hz),
+    ]
 
 
 @contextlib.contextmanager
@@ -170,10 +215,10 @@ def _stopping_on_signals(loop: ControlLoop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _print_report(report: LoopReport, ticks: int) -> None:
+def _print_report(report: LoopReport, ticks: int, rate_hz: int) -> None:
     driven = report.controlled + report.rescued
     print(
-        f"drove {driven / CONTROL_RATE_HZ:.2f} s of {ticks / CONTROL_RATE_HZ:.2f} s: {report.controlled} ticks by the "
+        f"drove {driven / rate_hz:.2f} s of {ticks / rate_hz:.2f} s: {report.controlled} ticks by the "
         f"controller, {report.rescued} by the fallback; then {report.settled} to come to rest"
     )
     print(f"ended {report.outcome.name.lower().replace('_', ' ')}: {', '.join(report.reasons) or 'no reason'}")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_il.cli.faults import add_fault_arguments, run_faults
 from robot_il.spec import TASKS, Task
 
 if TYPE_CHECKING:
@@ -29,11 +30,23 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--seed", type=int, help="draw start, pushes and robot as an evaluation does (default: nominal)"
     )
+    parser.add_argument(
+        "--policy-on-board",
+        type=Path,
+        metavar="RUN|POLICY",
+        help="compile this policy into the image and let it fly there by itself, at 200 Hz and at 1 kHz",
+    )
+    parser.add_argument(
+        "--qemu", action="store_true", help="fly it in qemu-system-arm at the pace of the clock, for demonstration"
+    )
+    add_fault_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Flies the image once, the host library beside it, and says what came of it."""
+    """Flies the image once, the host library beside it, and says what came of it; or tries faults."""
+    if arguments.faults is not None:
+        return run_faults(arguments)
     from firmware_bridge.cross_build import build_image
     from robot_il.cli.hil_rig import fly
     from robot_il.cli.rollout import Rollout
@@ -44,6 +57,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not arguments.seconds > 0.0:
         raise ConfigError("--seconds above 0", f"{arguments.seconds:g}", "give a longer time")
+    if arguments.policy_on_board is not None:
+        from robot_il.cli.hil_onboard import demonstrate
+
+        return demonstrate(arguments.policy_on_board, arguments.robot, arguments.seconds, arguments.seed)
+    if arguments.qemu:
+        from robot_il.cli import hil_qemu
+
+        task = TASKS[arguments.task or "stand"]
+        conditions = nominal(task) if arguments.seed is None else sample_conditions(task, arguments.seed)
+        return hil_qemu.demonstrate(arguments.robot, task, arguments.seconds, conditions, arguments.seed or 0)
     image = arguments.firmware or build_image()
     controller, task = _controller(arguments.controller, arguments.task)
     rollout = Rollout(arguments.robot, task, arguments.seconds)

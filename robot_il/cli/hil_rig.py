@@ -6,13 +6,16 @@ import functools
 import hashlib
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from firmware_bridge.emulator import EmulatedFirmware
-from firmware_bridge.hostlib import Firmware
+from firmware_bridge.hostlib import Board, Firmware
+from firmware_bridge.microcontroller import Microcontroller
 from robot_il.cli.rollout import Rollout
 from robot_il.control.controllers import Controller
+from robot_il.control.loop import Sink
 from robot_il.learning.evaluation import Episode
 from robot_il.spec import MESSAGES
 from sim.conditions import Conditions
@@ -44,21 +47,23 @@ class Flight:
 
 def fly(
     rollout: Rollout,
-    image: Path | None,
+    image: Path | Callable[[Board], Microcontroller] | None,
     controller: Controller,
     fallback: Controller,
     conditions: Conditions,
     seed: int,
+    sink: Sink | None = None,
 ) -> Flight:
     """Flies once.
 
     Args:
         rollout: robot, task and length; its firmware is replaced.
-        image: ELF file to execute; None for the host library.
+        image: ELF file to execute, or what makes the MCU; None for the host library.
         controller: drives.
         fallback: takes over where the controller fails, which counts as a fall.
         conditions: start, pushes and parameters of the twin.
         seed: of the twin's noise.
+        sink: takes the ticks, where they are wanted.
 
     Raises:
         ConfigError: the image cannot be used.
@@ -69,8 +74,8 @@ def fly(
         links.append(HashingLink(twin, rollout.seconds))
         return links[0]
 
-    firmware = functools.partial(EmulatedFirmware, image=image) if image else Firmware
-    episode = replace(rollout, firmware=firmware).run(controller, fallback, conditions, seed, line=line)
+    firmware = functools.partial(EmulatedFirmware, image=image) if isinstance(image, Path) else image or Firmware
+    episode = replace(rollout, firmware=firmware).run(controller, fallback, conditions, seed, sink, line=line)
     (link,) = links
     return Flight(episode, link.states, link.sha256, link.clock.now_ns() * 1e-9, link.wall_s)
 

@@ -19,8 +19,9 @@ _SOURCES = ("nobody", "controller", "FALLBACK")
 class LiveLine:
     """Shows one line of state, 5 times a second on a terminal, every 5 s elsewhere. Use as a context manager."""
 
-    def __init__(self) -> None:
-        self._every = 40 if sys.stdout.isatty() else 1000
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._every = rate_hz // 5 if sys.stdout.isatty() else 5 * rate_hz
         self._count = 0
         sys.stdout.flush()
         reader, self._writer = os.pipe()
@@ -44,7 +45,7 @@ class LiveLine:
         if self._count % self._every:
             return
         line = (
-            f"{self._count / 200:7.1f} s  {_SOURCES[decision.source]:10s}"
+            f"{self._count / self._rate_hz:7.1f} s  {_SOURCES[decision.source]:10s}"
             f"  pitch {state.pitch:+.3f} rad  position {state.position:+.2f} m  velocity {state.velocity:+.2f} m/s"
             f"  torque {decision.limited_torque:+.2f} N m  battery {state.battery:.1f} V"
         )

@@ -1,4 +1,4 @@
-"""``robot-il log``: look at, check, recover and label recordings."""
+"""``robot-il log``: look at, check, recover, label and export recordings."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Adds ``log`` with its four commands."""
-    parser = commands.add_parser("log", help="look at, check, recover and label recordings")
+    """Adds ``log`` with its five commands."""
+    parser = commands.add_parser("log", help="look at, check, recover, label and export recordings")
     parts = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(parts, "info", info, "what a recording is, and how it kept its time", as_json=True)
     _add(parts, "check", check, "whether a recording is fit to learn from; exit code 1 if not", as_json=True)
@@ -27,6 +27,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     recover_parser.add_argument("--out", type=Path, help="the log to make; by default named after FILE")
     label_parser = _add(parts, "label", label, "change a recording's label")
     label_parser.add_argument("label", choices=LABELS, metavar="LABEL", help=", ".join(LABELS))
+    export_parser = _add(parts, "export", export, "write every tick and signal as a table for other tools")
+    export_parser.add_argument("--format", choices=("csv", "npz", "hdf5", "parquet"), required=True)
+    export_parser.add_argument("--out", type=Path, required=True, help="file to write, a folder for csv; must be new")
 
 
 def _add(
@@ -64,6 +67,9 @@ def _info_values(log: Log, timing: Timing) -> dict[str, Any]:
     return {
         "path": str(log.path),
         "status": log.status,
+        "format_version": log.layout.format_version,
+        "spec_hash": log.layout.spec_hash,
+        "missing_signals": list(log.layout.missing),
         "problems": list(log.problems),
         "lost_ticks": log.lost_ticks,
         "sha256": log.sha256,
@@ -83,6 +89,7 @@ def _info_lines(log: Log, timing: Timing) -> list[str]:
     ended = log.ended or {"reason": "unknown, the end is missing", "dropped": "unknown"}
     rows = {
         "status": "; ".join([log.status, *log.problems]),
+        "format": _format(log),
         "task": session.task,
         "label": log.label + relabelled,
         "driven by": _describe(session.controller) + (" (synthetic)" if session.synthetic else ""),
@@ -99,6 +106,12 @@ def _info_lines(log: Log, timing: Timing) -> list[str]:
         "sha256": log.sha256,
     }
     return [str(log.path), *(f"  {name:<10} {text}" for name, text in rows.items() if text)]
+
+
+def _format(log: Log) -> str:
+    missing = log.layout.missing
+    without = f"; it has no {', '.join(missing)}, which reads as NaN" if missing else ""
+    return f"{log.layout.format_version}, spec {log.layout.spec_hash[:12]}{without}"
 
 
 def _describe(settings: dict[str, Any]) -> str:
@@ -146,3 +159,20 @@ def label(args: argparse.Namespace) -> None:
     from robot_il.recording.rewrite import relabel
 
     print(f"{args.file}: {relabel(args.file, args.label)} -> {args.label}")
+
+
+def export(args: argparse.Namespace) -> None:
+    """Writes a recording as a table."""
+    from robot_il.learning.interop.files import refuse_existing
+    from robot_il.learning.interop.log_tables import columns_of, export_log
+    from robot_il.learning.progress import terminal_progress
+    from robot_il.recording.reader import read_log
+
+    refuse_existing(args.out)
+    log = read_log(args.file)
+    with terminal_progress() as progress:
+        export_log(log, args.format, args.out, progress)
+    ticks, signals, events = len(log.ticks), len(columns_of(log)), len(log.events)
+    print(f"{ticks} ticks of {signals} signals and {events} events written to {args.out}")
+    for problem in log.problems:
+        print(f"  the recording is {log.status}: {problem}")

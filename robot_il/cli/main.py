@@ -13,6 +13,7 @@ from robot_il.spec import SPEC_HASH
 COMMANDS = (
     "doctor",
     "twin",
+    "wiggle",
     "record",
     "collect",
     "log",
@@ -21,6 +22,7 @@ COMMANDS = (
     "compare",
     "select",
     "evaluate",
+    "region",
     "hil",
     "export",
     "run_policy",
@@ -64,6 +66,7 @@ def _missing_part(error: ModuleNotFoundError) -> str:
         **dict.fromkeys(("torch", "onnx", "matplotlib", "rich"), "train"),
         "pybullet": "sim",
         "unicorn": "firmware",
+        **dict.fromkeys(("h5py", "pyarrow"), "interop"),
     }
     extra = extras.get(error.name or "", "")
     if not extra and (error.name or "").split(".")[0] in ("gymnasium", "mujoco"):

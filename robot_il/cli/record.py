@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     gain = lqr_gain(load_robot(arguments.robot), task)
     controller: Controller = LinearController(gain, task)
     if arguments.controller == "operator":
-        controller = SyntheticOperator(gain, task, arguments.seed)
+        controller = SyntheticOperator(gain, task, arguments.seed, rate_hz=arguments.rate)
     return drive(
         Drive(
             port=arguments.device,
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             synthetic=arguments.controller == "operator",
             note=arguments.note,
             patience_s=arguments.patience,
+            rate_hz=arguments.rate,
             limits=GuardLimits(max_rescues=UNLIMITED),
         )
     )

@@ -19,7 +19,7 @@ from robot_il.control.loop import ControlLoop, LoopReport, NullSink, Sink
 from robot_il.control.supervisor import Reason
 from robot_il.learning.evaluation import Episode
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, Task
+from robot_il.spec import CONTROL_RATE_HZ, Task
 from sim.conditions import Conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Twin
@@ -39,12 +39,14 @@ class Rollout:
         task: what is to be done.
         seconds: length, in s.
         firmware: makes the MCU; by default the compiled library.
+        rate_hz: of the loop.
     """
 
     robot_name: str
     task: Task
     seconds: float
     firmware: Callable[[Board], Microcontroller] = Firmware
+    rate_hz: int = CONTROL_RATE_HZ
 
     @property
     def robot(self) -> Robot:
@@ -71,15 +73,15 @@ class Rollout:
             line: makes the serial line to the twin.
         """
         twin = Twin(self.robot, conditions, seed, firmware=self.firmware)
-        watch = _Watch(twin, self.task)
+        watch = _Watch(twin, self.task, 1.0 / self.rate_hz)
         link = line(twin)
         device = SerialDevice(link)
-        device.open()
-        guard = Guard(controller, fallback, JUDGING)
-        loop = ControlLoop(device, link.clock, guard, sink or NullSink(), watch)
+        device.open(self.rate_hz)
+        guard = Guard(controller, fallback, JUDGING, rate_hz=self.rate_hz)
+        loop = ControlLoop(device, link.clock, guard, sink or NullSink(), watch, rate_hz=self.rate_hz)
         watch.loop = loop
         loop.observe(2)
-        report = loop.run(round(self.seconds * CONTROL_RATE_HZ))
+        report = loop.run(round(self.seconds * self.rate_hz))
         device.close()
         twin.close()
         return watch.episode(seed, report, guard)
@@ -88,10 +90,11 @@ class Rollout:
 class _Watch:
     """Follows the truth of an episode and ends it at a fall."""
 
-    def __init__(self, twin: Twin, task: Task) -> None:
+    def __init__(self, twin: Twin, task: Task, period_s: float) -> None:
         self.loop: ControlLoop | None = None
         self._twin = twin
         self._task = task
+        self._period_s = period_s
         self._pitch: list[float] = []
         self._torque: list[float] = []
         self._drift_m = 0.0
@@ -101,7 +104,7 @@ class _Watch:
         if not decision.source or self._end:
             return
         truth = self._twin.truth
-        expected = self._task.target_velocity_m_s * len(self._pitch) * CONTROL_PERIOD_S
+        expected = self._task.target_velocity_m_s * len(self._pitch) * self._period_s
         drift = abs(truth.position - expected)
         self._pitch.append(truth.pitch)
         self._torque.append(decision.limited_torque)
@@ -119,7 +122,7 @@ class _Watch:
         end = self._end or ", ".join(others)
         return Episode(
             seed=seed,
-            seconds=len(self._pitch) * CONTROL_PERIOD_S,
+            seconds=len(self._pitch) * self._period_s,
             survived=not end,
             end=end or "survived",
             drift_m=self._drift_m,

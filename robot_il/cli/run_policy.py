@@ -14,7 +14,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "run",
         help="run a policy on the robot",
-        description="Arms through a checklist, then a policy drives at 200 Hz with the LQR as its fallback.",
+        description="Arms through a checklist, then a policy drives with the LQR as its fallback.",
     )
     parser.add_argument("policy", type=Path, help="policy file, as made by robot-il export")
     add_drive_arguments(parser)
@@ -29,9 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     from robot_il.cli.drive import Drive, drive
     from robot_il.cli.policies import load_policy_controller
+    from robot_il.control.arming import check_self_test
     from robot_il.control.guard import GuardLimits
+    from robot_il.control.onnx_policy import OnnxPolicy
+    from robot_il.control.policy_metadata import TOLERANCE
 
     controller, task = load_policy_controller(arguments.policy, arguments.task)
+    policy = OnnxPolicy(arguments.policy, task)
     out = arguments.out or Path(f"{arguments.policy.stem}-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
     return drive(
         Drive(
@@ -45,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
             synthetic=False,
             note=arguments.note,
             patience_s=arguments.patience,
+            rate_hz=arguments.rate,
             limits=GuardLimits(),
+            self_test=check_self_test(len(policy.golden.observations), policy.golden_error, TOLERANCE),
         )
     )

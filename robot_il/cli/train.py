@@ -23,6 +23,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, metavar="RUN", help="run folder to write")
     parser.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
     parser.add_argument("--steps", type=int, metavar="N", help="most steps; short for --set steps=N")
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda",
+        help="where to train (default auto: a GPU where torch has one)",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on with RUN")
     parser.add_argument(
         "--pairs", type=Path, metavar="FILE",
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> int | None:
         if value is None:
             raise ConfigError("robot-il train METHOD --data DIR --out RUN", f"no {name}", "see robot-il train --list")
     settings = settings_from_words([*args.settings, *([f"steps={args.steps}"] if args.steps is not None else [])])
-    job = Job(args.method, args.data, args.out, args.seed, settings, args.resume, args.pairs)
+    job = Job(args.method, args.data, args.out, args.seed, settings, args.resume, args.pairs, args.device)
     with _stop_on_signal() as signalled, terminal_progress() as progress:
         environment = functools.partial(twin_environment, robot=args.robot)
         summary = train(job, progress, lambda: bool(signalled), environment)

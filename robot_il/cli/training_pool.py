@@ -1,4 +1,4 @@
-"""Many training runs side by side: as many processes as there are cores, one thread each."""
+"""Many training runs side by side: as many processes as there are cores, or all seeds of a method on a GPU."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from multiprocessing.synchronize import Event
 from queue import Empty
 from typing import Any
 
-from robot_il.errors import ConfigError, DataError, RobotIlError, TrainingError
+from robot_il.errors import ConfigError, DataError, TrainingError
+from robot_il.learning.devices import CPU, choose_device
 from robot_il.learning.progress import Progress
-from robot_il.learning.trainer import Job, train
+from robot_il.learning.trainer import Job, Result, train_together
 
 SHOWN_EVERY_S = 5.0
 POSTED_EVERY_S = 0.5
@@ -56,8 +57,9 @@ def train_all(jobs: Sequence[Job], workers: int, robot: str) -> list[Outcome]:
     Ctrl-C (or SIGTERM) leaves a checkpoint in every run under way.
 
     Args:
-        jobs: the runs.
-        workers: processes; 1 trains in this one.
+        jobs: the runs, all on one device.
+        workers: processes; 1 trains in this one. On a GPU there is one process, and the seeds of a method take their
+            steps together.
         robot: profile of the twin, for methods that drive while they train.
 
     Raises:
@@ -65,6 +67,8 @@ def train_all(jobs: Sequence[Job], workers: int, robot: str) -> list[Outcome]:
         TrainingError: a process died.
     """
     with _terminated_as_interrupted():
+        if jobs and choose_device(jobs[0].device) != CPU:
+            return seeds_together(jobs, robot)
         return _one_by_one(jobs, robot) if workers == 1 else _side_by_side(jobs, workers, robot)
 
 
@@ -78,11 +82,38 @@ def _one_by_one(jobs: Sequence[Job], robot: str) -> list[Outcome]:
             board.show()
 
         with _noted(interrupted):
-            outcomes.append(_train(job, robot, hear, interrupted.is_set))
+            outcomes += _train([job], robot, hear, interrupted.is_set)
         if interrupted.is_set():
             raise KeyboardInterrupt
         board.finished(outcomes[-1])
     return outcomes
+
+
+def seeds_together(jobs: Sequence[Job], robot: str) -> list[Outcome]:
+    """One method after the other, in this process, all seeds of it a step at a time.
+
+    Raises:
+        KeyboardInterrupt: interrupted.
+    """
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.method, []).append(job)
+    board, outcomes = _Board(len(jobs), max(map(len, groups.values()), default=1)), {}
+    for method, group in groups.items():
+        interrupted = threading.Event()
+
+        def hear(text: str, name: str = method) -> None:
+            board.heard(name, text)
+            board.show()
+
+        with _noted(interrupted):
+            for outcome in _train(group, robot, hear, interrupted.is_set):
+                outcomes[outcome.name] = outcome
+                board.finished(outcome)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        board.left(method)
+    return [outcomes[job.out.name] for job in jobs]
 
 
 def _side_by_side(jobs: Sequence[Job], workers: int, robot: str) -> list[Outcome]:
@@ -143,6 +174,9 @@ class _Board:
         if outcome.failed:
             print(f"{outcome.name}: {outcome.failed}", file=sys.stderr, flush=True)
 
+    def left(self, name: str) -> None:
+        self._running.pop(name, None)
+
     def show(self) -> None:
         now = time.monotonic()
         if now - self._shown < SHOWN_EVERY_S or len(self._outcomes) == self._total:
@@ -202,23 +236,30 @@ class _Posting(Progress):
 
 
 def _train_in_worker(job: Job, robot: str) -> Outcome:
-    return _train(job, robot, lambda text: _Worker.posted.put((job.out.name, text)), _Worker.stop.is_set)
+    (outcome,) = _train([job], robot, lambda text: _Worker.posted.put((job.out.name, text)), _Worker.stop.is_set)
+    return outcome
 
 
-def _train(job: Job, robot: str, post: Callable[[str], None], stop: Callable[[], bool]) -> Outcome:
+def _train(jobs: Sequence[Job], robot: str, post: Callable[[str], None], stop: Callable[[], bool]) -> list[Outcome]:
+    """Seeds of one method."""
     from robot_il.cli.twin_environment import twin_environment
 
     post("begins")
     began = time.monotonic()
-    try:
-        environment = functools.partial(twin_environment, robot=robot)
-        summary = train(replace(job, resume=job.out.exists()), _Posting(post), stop, environment)
-    except (DataError, ConfigError) as error:
-        # before a run has a folder, such an error says that this data is not for this method
-        return Outcome(job, failed=str(error)) if job.out.exists() else Outcome(job, skipped=str(error))
-    except RobotIlError as error:
-        return Outcome(job, failed=str(error))
-    return Outcome(job, summary, seconds=time.monotonic() - began)
+    environment = functools.partial(twin_environment, robot=robot)
+    resumed = [replace(job, resume=job.out.exists()) for job in jobs]
+    results = train_together(resumed, _Posting(post), stop, environment)
+    seconds = (time.monotonic() - began) / len(jobs)
+    return [_outcome(job, result, seconds) for job, result in zip(jobs, results, strict=True)]
+
+
+def _outcome(job: Job, result: Result, seconds: float) -> Outcome:
+    if result.error is None:
+        return Outcome(job, result.summary, seconds=seconds)
+    # before a run has a folder, such an error says that this data is not for this method
+    if isinstance(result.error, DataError | ConfigError) and not job.out.exists():
+        return Outcome(job, skipped=str(result.error))
+    return Outcome(job, failed=str(result.error))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class MonotonicClock:
 
 
 class ArrivalGrid:
-    """The absolute 200 Hz grid on which STATEs are due, on the host's clock.
+    """The absolute grid on which STATEs are due, on the host's clock.
 
     The MCU is the clock: STATE number k is due at ``origin + k * period``. The origin is set by the first arrival and
     never re-armed from "now"; it moves earlier at once when a STATE arrives early (a late first arrival must not
@@ -34,15 +34,17 @@ class ArrivalGrid:
     shows as lateness and skipped periods, and never shifts the grid.
 
     Args:
+        period_ns: of the grid.
         drift_ppm: largest drift of the MCU's clock against the host's that is followed.
     """
 
-    def __init__(self, drift_ppm: float = 200.0) -> None:
+    def __init__(self, period_ns: int = PERIOD_NS, drift_ppm: float = 200.0) -> None:
+        self.period_ns = period_ns
         self.skipped = 0
         """Grid periods without a STATE so far."""
         self.index = 0
         """Index of the newest STATE on the grid."""
-        self._drift_ns = int(PERIOD_NS * drift_ppm * 1e-6)
+        self._drift_ns = int(period_ns * drift_ppm * 1e-6)
         self._origin_ns: int | None = None
         self._last_seq = 0
 
@@ -51,11 +53,13 @@ class ArrivalGrid:
         if self._origin_ns is None:
             self._origin_ns, self._last_seq = now_ns, state_seq
             return 0
-        elapsed = max(1, (state_seq - self._last_seq) & 0xFFFFFFFF)
+        ahead = (state_seq - self._last_seq) & 0xFFFFFFFF
+        # an MCU that booted anew counts from zero again, which is no gap of four thousand million periods
+        elapsed = ahead if 0 < ahead < 1 << 31 else 1
         self._last_seq = state_seq
         self.skipped += elapsed - 1
         self.index += elapsed
-        lateness = now_ns - self._origin_ns - self.index * PERIOD_NS
+        lateness = now_ns - self._origin_ns - self.index * self.period_ns
         correction = min(lateness, self._drift_ns * elapsed)
         self._origin_ns += correction
         return max(0, lateness)
@@ -69,4 +73,4 @@ class ArrivalGrid:
         """When the next STATE is due, in ns on the host's clock; ``now_ns`` before the first one."""
         if self._origin_ns is None:
             return now_ns
-        return self._origin_ns + (self.index + 1) * PERIOD_NS
+        return self._origin_ns + (self.index + 1) * self.period_ns

@@ -122,6 +122,7 @@ class SyntheticOperator:
         delay_s: reaction time, in s; a real person's is ten times longer, and nobody holds a robot by raw torque then.
         attention_s: mean time between two looks, in s.
         tremor_nm: standard deviation of the wandering torque, in N m.
+        rate_hz: of the STATEs it sees.
     """
 
     def __init__(
@@ -133,15 +134,16 @@ class SyntheticOperator:
         delay_s: float = 0.02,
         attention_s: float = 0.015,
         tremor_nm: float = 0.5,
+        rate_hz: int = CONTROL_RATE_HZ,
     ) -> None:
         settings = {"skill": skill, "delay_s": delay_s, "attention_s": attention_s, "tremor_nm": tremor_nm}
         self.identity = {"name": "operator", "synthetic": True, "task": task.name, "seed": seed, **settings}
         self._law = LinearController(skill * gain, task)
         self._seed = seed
-        self._delay_ticks = round(delay_s * CONTROL_RATE_HZ)
-        self._look_probability = min(1.0, 1.0 / (attention_s * CONTROL_RATE_HZ))
+        self._delay_ticks = round(delay_s * rate_hz)
+        self._look_probability = min(1.0, 1.0 / (attention_s * rate_hz))
         self._tremor_nm = tremor_nm
-        self._tremor_memory = math.exp(-1.0 / (0.1 * CONTROL_RATE_HZ))
+        self._tremor_memory = math.exp(-1.0 / (0.1 * rate_hz))
         self.reset()
 
     def reset(self) -> None:

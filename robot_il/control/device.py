@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from robot_il.spec import Event
+from robot_il.spec import CONTROL_RATE_HZ, Event
 
 
 class State(NamedTuple):
@@ -18,6 +18,8 @@ class State(NamedTuple):
     pitch_rate: float
     yaw: float
     yaw_rate: float
+    accel_x: float
+    accel_z: float
     position: float
     velocity: float
     wheel_position_left: float
@@ -46,6 +48,7 @@ class Identity:
         robot_id: which robot this is.
         round_trip_s: median round trip of the link at connect, in s.
         clock_offset_ns: host monotonic time minus MCU time at connect, in ns.
+        rate_hz: at which it reports its state.
     """
 
     boot_id: int
@@ -53,6 +56,7 @@ class Identity:
     robot_id: int
     round_trip_s: float
     clock_offset_ns: int
+    rate_hz: int = CONTROL_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class LinkStatistics:
 
 
 class Device(Protocol):
-    """A robot that reports its state 200 times a second and takes wheel torques in answer.
+    """A robot that reports its state at a fixed rate and takes wheel torques in answer.
 
     Besides the five methods it shows ``statistics`` (a ``LinkStatistics``) and ``events`` (a list to which it appends
     each ``DeviceEvent``; the loop drains it).
@@ -86,12 +90,15 @@ class Device(Protocol):
     statistics: LinkStatistics
     events: list[DeviceEvent]
 
-    def open(self) -> Identity:
-        """Connects and agrees on protocol and spec.
+    def open(self, rate_hz: int = CONTROL_RATE_HZ) -> Identity:
+        """Connects and agrees on protocol, spec and rate; leaves the robot disarmed.
+
+        Args:
+            rate_hz: of the STATEs, one of ``spec.LOOP_RATES_HZ``.
 
         Raises:
             LinkError: nothing answers.
-            ProtocolError: something else, or another version or spec, answers.
+            ProtocolError: something else, or another version or spec, answers; or the rate is not to be had.
         """
 
     def read(self, deadline_ns: int) -> State | None:

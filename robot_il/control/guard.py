@@ -13,11 +13,19 @@ from typing import NamedTuple
 
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
+from robot_il.control.region import Region
 from robot_il.control.supervisor import Reason, Supervisor, SupervisorEvent, SupervisorState
-from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, LIMITS, STATE_SIGNALS, TORQUE_LIMIT_NM, Mode
+from robot_il.spec import CONTROL_RATE_HZ, LIMITS, STATE_SIGNALS, TORQUE_LIMIT_NM, Mode
 
 _S, _E = SupervisorState, SupervisorEvent
 _NONE, _CONTROLLER, _FALLBACK = 0, 1, 2
+LOST_REPEATS_S = 0.05
+"""Time of STATEs in a row that are no newer than the one before, after which nothing is known of the robot any more."""
+_EXCUSED = (_E.OBSERVATION_STALE, _E.OBSERVATION_REPEATED, _E.OPERATOR_SILENT)
+"""Not the controller's fault: it gets the robot back as often as that happens."""
+_RESCUES = (_E.REGION_LEFT, _E.CONTROLLER_LATE)
+"""The controller's fault: it gets the robot back ``max_rescues`` times."""
+_STOPS = Reason.STOP_REQUESTED | Reason.OPERATOR_LOST
 
 
 class LoopInput(enum.IntFlag):
@@ -29,6 +37,9 @@ class LoopInput(enum.IntFlag):
     OBSERVATION_LOST = 1 << 3
     CONTROLLER_SLOW = 1 << 4
     STOP_REQUESTED = 1 << 5
+    CONTROLLER_LATE = 1 << 6
+    OPERATOR_SILENT = 1 << 7
+    OPERATOR_LOST = 1 << 8
 
 
 NO_INPUT = LoopInput(0)
@@ -42,18 +53,23 @@ class GuardLimits:
         torque_nm: largest total torque.
         torque_slew_nm_s: fastest change of the total torque; also what makes a hand-over bumpless.
         tilt_rad: beyond this lean nothing on the host can help.
-        switch_tilt_rad: the fallback takes over when the lean, predicted ``lookahead_s`` ahead, exceeds this; infinite
-            where a policy is to be judged alone.
+        switch_margin: the fallback takes over when the margin that is left once its torque takes hold is below this.
+        regain_margin: the margin above which the robot counts as calm.
+        switch_tilt_rad: without a region, the fallback takes over when the lean, predicted ``lookahead_s`` ahead,
+            exceeds this, and a lean under half of it counts as calm; infinite where a policy is to be judged alone,
+            with or without a region.
         lookahead_s: how far ahead the lean is predicted from its rate.
-        regain_s: how long the predicted lean must stay under half of ``switch_tilt_rad`` before the controller gets the
-            robot back.
-        max_rescues: how often it may be rescued from a lean and get the robot back; after that the fallback keeps it.
+        regain_s: how long the robot must stay calm before the controller gets it back.
+        max_rescues: how often the controller may leave the region, or be late, and get the robot back; after that the
+            fallback keeps it.
         settle_s: longest time the fallback takes to come to rest before a safe stop.
     """
 
     torque_nm: float = TORQUE_LIMIT_NM
     torque_slew_nm_s: float = 800.0
     tilt_rad: float = 0.6
+    switch_margin: float = 0.25
+    regain_margin: float = 0.5
     switch_tilt_rad: float = 0.25
     lookahead_s: float = 0.1
     regain_s: float = 1.0
@@ -73,7 +89,7 @@ class Decision(NamedTuple):
         left: left wheel torque in N m.
         right: right wheel torque in N m.
         source: 0 none, 1 controller, 2 fallback.
-        margin: of the STATE to the edge of what the fallback can catch: 1 at rest, 0 at the edge; NaN where unknown.
+        margin: of the STATE to the edge of what the fallback can catch: 1 at rest, 0 at the edge; NaN without a region.
     """
 
     drive: bool
@@ -104,6 +120,8 @@ class Guard:
         limits: the host's limits.
         yaw_gain_nm_rad: heading hold, torque difference per rad of heading error.
         yaw_damping_nm_s_rad: heading hold, torque difference per rad/s.
+        region: from which the fallback can catch the robot; without one, a bound on the predicted lean stands for it.
+        rate_hz: of the STATEs.
     """
 
     def __init__(
@@ -113,15 +131,22 @@ class Guard:
         limits: GuardLimits | None = None,
         yaw_gain_nm_rad: float = 1.0,
         yaw_damping_nm_s_rad: float = 0.2,
+        region: Region | None = None,
+        rate_hz: int = CONTROL_RATE_HZ,
     ) -> None:
         self.supervisor = Supervisor()
         self.controller = controller
         self.fallback = fallback
         self.limits = limits or GuardLimits()
+        self.region = region
+        self.rate_hz = rate_hz
         self.failure = ""
         """What the controller did wrong, for the log."""
         self._yaw_gain = yaw_gain_nm_rad
         self._yaw_damping = yaw_damping_nm_s_rad
+        self._newest: tuple[int, int] | None = None
+        self._repeats = 0
+        self._margin = math.nan
         self._start()
 
     def _start(self) -> None:
@@ -144,6 +169,7 @@ class Guard:
         Returns:
             torques that are finite and within the limits, whatever the controller did.
         """
+        self._margin = self.region.margin(state) if self.region is not None else math.nan
         self._take_inputs(inputs)
         self._check(state)
         current = self.supervisor.state
@@ -156,9 +182,10 @@ class Guard:
             return self._drive(state, self.fallback.torque(state), _FALLBACK)
         if current is _S.SAFE_STOP:
             self._last_torque = 0.0
-            return Decision(state.mode == Mode.ARMED, "disarm", math.nan, 0.0, 0.0, 0.0, 0.0, _NONE)
+            drive = state.mode == Mode.ARMED
+            return Decision(drive, "disarm", math.nan, 0.0, 0.0, 0.0, 0.0, _NONE, self._margin)
         request = "arm" if current is _S.ARMING else None
-        return Decision(False, request, math.nan, 0.0, 0.0, 0.0, 0.0, _NONE)
+        return Decision(False, request, math.nan, 0.0, 0.0, 0.0, 0.0, _NONE, self._margin)
 
     def _take_inputs(self, inputs: LoopInput) -> None:
         if not inputs:
@@ -169,16 +196,21 @@ class Guard:
 
     def handle(self, event: SupervisorEvent) -> None:
         """Applies one event, and the bookkeeping that goes with a change of hands."""
+        before, stopping = self.supervisor.state, self.stopping
         if not self.supervisor.handle(event):
             return
         if event is _E.ARM_REQUESTED:
             self._start()
         if self.supervisor.state is _S.FALLBACK:
-            self._calm_ticks = self._settle_ticks = 0
-            self._rescues += event is _E.REGION_LEFT
-            # a silent link is not the controller's fault, a lean is
-            rescued = event is _E.REGION_LEFT and self._rescues <= self.limits.max_rescues
-            self._returnable = rescued or event is _E.OBSERVATION_STALE
+            if before is not _S.FALLBACK:
+                self.fallback.reset()
+                self._returnable = True
+            if not stopping:
+                self._settle_ticks = 0
+            self._calm_ticks = 0
+            self._rescues += event in _RESCUES
+            forgiven = event in _RESCUES and self._rescues <= self.limits.max_rescues
+            self._returnable = self._returnable and (forgiven or event in _EXCUSED)
 
     def _check(self, state: State) -> None:
         """Turns what the STATE shows into events."""
@@ -187,6 +219,7 @@ class Guard:
         elif self.supervisor.state is not _S.ARMING:
             disarming = self.supervisor.state is _S.SAFE_STOP and state.mode == Mode.DISARMED
             self.handle(_E.MCU_DISARMED if disarming else _E.MCU_STOPPED)
+        self._watch_for_repeats(state)
         if self.supervisor.state not in (_S.ARMING, _S.RUNNING, _S.FALLBACK):
             return
         if implausible_signal(state) is not None:
@@ -196,17 +229,35 @@ class Guard:
         else:
             self._watch_region(state)
 
+    def _watch_for_repeats(self, state: State) -> None:
+        """A STATE that is no newer than the last one says nothing of the robot, however punctual it comes."""
+        newest, self._newest = self._newest, (state.mcu_time_us, state.state_seq)
+        if newest is None or (state.mcu_time_us > newest[0] and state.state_seq != newest[1]):
+            self._repeats = 0
+            return
+        self._repeats += 1
+        self.handle(_E.OBSERVATION_LOST if self._repeats > LOST_REPEATS_S * self.rate_hz else _E.OBSERVATION_REPEATED)
+
     def _watch_region(self, state: State) -> None:
-        lean = abs(state.pitch + self.limits.lookahead_s * state.pitch_rate)
+        near_edge, calm = self._judge(state)
         if self.supervisor.state is _S.RUNNING:
-            if max(lean, abs(state.pitch)) > self.limits.switch_tilt_rad:
+            if near_edge:
                 self.handle(_E.REGION_LEFT)
         elif self.supervisor.state is _S.FALLBACK:
-            self._calm_ticks = self._calm_ticks + 1 if lean < 0.5 * self.limits.switch_tilt_rad else 0
-            if self._returnable and self._calm_ticks >= self.limits.regain_s * CONTROL_RATE_HZ:
+            self._calm_ticks = self._calm_ticks + 1 if calm else 0
+            if self._returnable and self._calm_ticks >= self.limits.regain_s * self.rate_hz:
                 self.handle(_E.REGION_REGAINED)
             elif self.stopping:
                 self._settle(state)
+
+    def _judge(self, state: State) -> tuple[bool, bool]:
+        """Whether the fallback had better take over now, and whether the robot is calm."""
+        limits = self.limits
+        if self.region is None or math.isinf(limits.switch_tilt_rad):
+            lean = abs(state.pitch + limits.lookahead_s * state.pitch_rate)
+            return max(lean, abs(state.pitch)) > limits.switch_tilt_rad, lean < 0.5 * limits.switch_tilt_rad
+        margin = self.region.margin_ahead(state, self._last_torque)
+        return margin < limits.switch_margin, margin > limits.regain_margin
 
     @property
     def controller_trusted(self) -> bool:
@@ -216,12 +267,12 @@ class Guard:
     @property
     def stopping(self) -> bool:
         """Whether the fallback is bringing the robot to rest for good."""
-        return bool(self.supervisor.reasons & Reason.STOP_REQUESTED)
+        return bool(self.supervisor.reasons & _STOPS)
 
     def _settle(self, state: State) -> None:
         self._settle_ticks += 1
         at_rest = abs(state.velocity) < 0.05 and abs(state.pitch) < 0.05 and abs(state.pitch_rate) < 0.2
-        if at_rest or self._settle_ticks > self.limits.settle_s * CONTROL_RATE_HZ:
+        if at_rest or self._settle_ticks > self.limits.settle_s * self.rate_hz:
             self.handle(_E.SETTLED)
 
     def _ask_controller(self, state: State) -> float | None:
@@ -237,13 +288,13 @@ class Guard:
         return None
 
     def _drive(self, state: State, torque: float, source: int) -> Decision:
-        step = self.limits.torque_slew_nm_s * CONTROL_PERIOD_S
+        step = self.limits.torque_slew_nm_s / self.rate_hz
         limit = self.limits.torque_nm
         limited = min(max(torque, self._last_torque - step, -limit), self._last_torque + step, limit)
         self._last_torque = limited
         left, right = self._split(state, limited)
         intent = self.controller.intent if source == _CONTROLLER else math.nan
-        return Decision(True, None, intent, torque, limited, left, right, source)
+        return Decision(True, None, intent, torque, limited, left, right, source, self._margin)
 
     def _split(self, state: State, total: float) -> tuple[float, float]:
         """Half to each wheel, and a small difference that holds the heading; positive yaw turns left."""

@@ -11,25 +11,27 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from robot_il.control.clock import PERIOD_NS, ArrivalGrid, Clock
+from robot_il.control.clock import ArrivalGrid, Clock
 from robot_il.control.device import Device, State
 from robot_il.control.guard import NO_INPUT, Decision, Guard, LoopInput
 from robot_il.control.supervisor import SupervisorEvent, SupervisorState
 from robot_il.errors import LinkError
 from robot_il.spec import CONTROL_RATE_HZ, HOST_SIGNALS, STATE_SIGNALS, TICK_SIGNALS, Event, Fault, Reject
 
-STALE_PERIODS = 3
-LOST_PERIODS = 10
-SLOW_BUDGET = 10
-"""Controller deadlines missed within ``SLOW_WINDOW`` ticks before the fallback takes over."""
-SLOW_WINDOW = CONTROL_RATE_HZ
-ARM_PATIENCE_TICKS = CONTROL_RATE_HZ
-REQUEST_PERIOD_TICKS = CONTROL_RATE_HZ // 20
+STALE_NS = 15_000_000
+LOST_NS = 50_000_000
+"""Silences that count, at any rate: what matters to a robot that falls is time. At 200 Hz they are 3 and 10 periods."""
+SLOW_SHARE = 0.05
+"""Share of the answers of the last second that may take longer than half a period before the fallback takes over."""
+OPERATOR_SILENT_NS = 150_000_000
+OPERATOR_LOST_NS = 500_000_000
+ARM_PATIENCE_S = 1
+REQUEST_PERIOD_S = 0.05
 SILENCE_LIMIT_NS = 1_000_000_000
-STOP_PATIENCE_TICKS = CONTROL_RATE_HZ
-"""Ticks given to the MCU to confirm a DISARM."""
+STOP_PATIENCE_S = 1
+"""Given to the MCU to confirm a DISARM."""
 
 _CHAIN = [signal.name for signal in (*STATE_SIGNALS, *HOST_SIGNALS)]
 _in_tick_order = itemgetter(*(_CHAIN.index(signal.name) for signal in TICK_SIGNALS))
@@ -45,6 +47,23 @@ class Sink(Protocol):
 
     def event(self, name: str, **detail: object) -> None:
         """Takes one named event with its details."""
+
+
+class Operator(Protocol):
+    """A person at a pad or a page who has to be there.
+
+    Attributes:
+        heard_ns: when the person, or what carries their hands' position, was last heard, on the loop's clock.
+    """
+
+    heard_ns: int
+
+
+class Arrival(NamedTuple):
+    """A STATE, and when it was complete on the loop's clock, in ns."""
+
+    state: State
+    receive_ns: int
 
 
 class NullSink:
@@ -95,6 +114,9 @@ class ControlLoop:
         guard: decides what to answer.
         sink: takes the ticks and events.
         on_tick: called after each published tick with the state and the decision; for a live display, must be quick.
+        rate_hz: at which the device reports its state.
+        operator: a person without whom the run must not go on: after 150 ms of silence the fallback holds the robot,
+            until they are back; after 500 ms it brings the robot to rest for good. None where nobody is needed.
     """
 
     def __init__(
@@ -104,6 +126,8 @@ class ControlLoop:
         guard: Guard,
         sink: Sink | None = None,
         on_tick: Callable[[State, Decision], None] | None = None,
+        operator: Operator | None = None,
+        rate_hz: int = CONTROL_RATE_HZ,
     ) -> None:
         self.guard = guard
         self.report = LoopReport()
@@ -111,12 +135,15 @@ class ControlLoop:
         self._clock = clock
         self._sink = sink or NullSink()
         self._on_tick = on_tick
-        self._grid = ArrivalGrid()
+        self._operator = operator
+        self._rate_hz = rate_hz
+        self._period_ns = 1_000_000_000 // rate_hz
+        self._grid = ArrivalGrid(self._period_ns)
         self._inputs = NO_INPUT
         self._slow: list[int] = []
-        self._last_receive_ns = clock.now_ns()
+        self._last_receive_ns = self._free_ns = clock.now_ns()
         self._announced = NO_INPUT
-        self._last_request_tick = -REQUEST_PERIOD_TICKS
+        self._last_request_tick = -rate_hz
         self._stop = False
 
     def request_stop(self) -> None:
@@ -126,7 +153,7 @@ class ControlLoop:
         """
         self._stop = True
 
-    def observe(self, ticks: int) -> list[State]:
+    def observe(self, ticks: int) -> list[Arrival]:
         """Logs STATEs without answering them; what the arming checklist looks at.
 
         Returns:
@@ -135,15 +162,15 @@ class ControlLoop:
         Raises:
             LinkError: the link is gone.
         """
-        states: list[State] = []
-        while len(states) < ticks:
+        arrivals: list[Arrival] = []
+        while len(arrivals) < ticks:
             state = self._read()
             if state is not None:
-                states.append(state)
                 self._tick(state)
+                arrivals.append(Arrival(state, self._last_receive_ns))
             elif self._silence_ns() > SILENCE_LIMIT_NS:
                 break
-        return states
+        return arrivals
 
     def run(self, ticks: int) -> LoopReport:
         """Arms, lets the guard drive for ``ticks`` driven ticks, then comes to a safe stop.
@@ -165,36 +192,45 @@ class ControlLoop:
             state = self._read()
             if state is None:
                 if self._silence_ns() > SILENCE_LIMIT_NS:
-                    raise LinkError("a STATE every 5 ms", "none for 1 s", "check power and cable of the robot")
+                    raise LinkError(f"{self._rate_hz} STATEs a second", "none for 1 s", "check power and cable")
                 continue
             before = self.guard.supervisor.state
             complete = self.report.controlled + self.report.rescued >= ticks
             if (self._stop or complete) and not self.guard.stopping:
                 self._inputs |= LoopInput.STOP_REQUESTED
                 self.report.as_asked = self.guard.controller_trusted
-            elif before is SupervisorState.ARMING and waited > ARM_PATIENCE_TICKS:
+            elif before is SupervisorState.ARMING and waited > ARM_PATIENCE_S * self._rate_hz:
                 self._inputs |= LoopInput.ARM_REFUSED
             self._tick(state)
             after = self.guard.supervisor.state
             waited = waited + 1 if after is before else 0
             if after in (SupervisorState.DISARMED, SupervisorState.FAULT):
                 return
-            if after is SupervisorState.SAFE_STOP and waited > STOP_PATIENCE_TICKS:
+            if after is SupervisorState.SAFE_STOP and waited > STOP_PATIENCE_S * self._rate_hz:
                 return
 
     def _silence_ns(self) -> int:
         return self._clock.now_ns() - self._last_receive_ns
 
+    def _link_silence_ns(self, state: State | None) -> int:
+        """How long the link said nothing.
+
+        Where a STATE was read, the time that the loop itself took over its last answer was no silence: what arrived
+        meanwhile was waiting. Where none was, it was silent through that time too.
+        """
+        since_ns = self._last_receive_ns if state is None else max(self._last_receive_ns, self._free_ns)
+        return self._clock.now_ns() - since_ns
+
     def _read(self) -> State | None:
         """The next STATE, or None once it is half a period overdue; tells the guard of staleness."""
         now = self._clock.now_ns()
-        overdue = max(self._grid.due_ns(now), now) + PERIOD_NS // 2
+        overdue = max(self._grid.due_ns(now), now) + self._period_ns // 2
         state = self._device.read(overdue)
         self._allow_for_slips()
-        silent_periods = self._silence_ns() / PERIOD_NS
-        if silent_periods > STALE_PERIODS:
+        silence_ns = self._link_silence_ns(state)
+        if silence_ns > STALE_NS:
             self._notice(LoopInput.OBSERVATION_STALE)
-        if silent_periods > LOST_PERIODS:
+        if silence_ns > LOST_NS:
             newly_lost = self._notice(LoopInput.OBSERVATION_LOST)
             if newly_lost and state is None:
                 self._device.request("disarm")
@@ -207,6 +243,7 @@ class ControlLoop:
             lost_ns = round(lost_ms * 1e6)
             self._grid.slipped(lost_ns)
             self._last_receive_ns += lost_ns
+            self._free_ns += lost_ns
             self._inputs &= ~LoopInput.OBSERVATION_STALE
             self._forward_events()
 
@@ -224,6 +261,8 @@ class ControlLoop:
         self._last_receive_ns = receive_ns
         self._announced = NO_INPUT
         lateness_us = self._grid.arrived(state.state_seq, receive_ns) / 1000.0
+        if self._operator is not None:
+            self._listen(receive_ns - self._operator.heard_ns)
         inputs, self._inputs = self._inputs, NO_INPUT
         supervised = self.guard.supervisor.state
         decision = self.guard.decide(state, inputs)
@@ -238,9 +277,16 @@ class ControlLoop:
             self._forward_events()
         if self._on_tick is not None:
             self._on_tick(state, decision)
+        self._free_ns = self._clock.now_ns()
+
+    def _listen(self, silence_ns: int) -> None:
+        if silence_ns > OPERATOR_LOST_NS:
+            self._inputs |= LoopInput.OPERATOR_LOST
+        elif silence_ns > OPERATOR_SILENT_NS:
+            self._inputs |= LoopInput.OPERATOR_SILENT
 
     def _request(self, request: str | None) -> None:
-        if request is None or self._grid.index - self._last_request_tick < REQUEST_PERIOD_TICKS:
+        if request is None or self._grid.index - self._last_request_tick < REQUEST_PERIOD_S * self._rate_hz:
             return
         self._last_request_tick = self._grid.index
         self._device.request(request)
@@ -291,11 +337,14 @@ class ControlLoop:
         else:
             report.rescued += 1
         report.latency_us.append((send_ns - receive_ns) / 1000.0)
-        if send_ns - receive_ns > PERIOD_NS // 2:
+        if send_ns - receive_ns > self._period_ns // 2:
             report.misses += 1
-            self._slow = [tick for tick in self._slow if tick > self._grid.index - SLOW_WINDOW] + [self._grid.index]
-            if len(self._slow) > SLOW_BUDGET:
+            second_ago = self._grid.index - self._rate_hz
+            self._slow = [tick for tick in self._slow if tick > second_ago] + [self._grid.index]
+            if len(self._slow) > SLOW_SHARE * self._rate_hz:
                 self._inputs |= LoopInput.CONTROLLER_SLOW
+            if send_ns - receive_ns > STALE_NS:
+                self._inputs |= LoopInput.CONTROLLER_LATE
 
     def _announce(self, previous: SupervisorState) -> None:
         supervisor = self.guard.supervisor

@@ -69,6 +69,18 @@ def lqr_gain(robot: Robot, task: Task) -> np.ndarray:
     Raises:
         ConfigError: a signal outside the pendulum's state, or too few of them to stabilise it.
     """
+    return solve_lqr(robot, task)[0]
+
+
+def solve_lqr(robot: Robot, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Gain and cost of the discrete LQR, as ``lqr_gain``.
+
+    Returns:
+        the gain, and P (n, n): ``z @ P @ z`` is what it costs the linear loop to come to rest from z.
+
+    Raises:
+        ConfigError: as ``lqr_gain``.
+    """
     unknown = [name for name in task.observation if name not in STATE]
     if unknown:
         raise ConfigError(f"observations among {STATE} for LQR", f"{unknown}", "choose another controller or task")
@@ -81,4 +93,4 @@ def lqr_gain(robot: Robot, task: Task) -> np.ndarray:
     Q = np.diag([1.0 / TOLERATED[name] ** 2 for name in task.observation])
     R = np.array([[1.0 / TOLERATED_TORQUE_NM**2]])
     P = solve_discrete_are(Ad, Bd, Q, R)
-    return np.linalg.solve(R + Bd.T @ P @ Bd, Bd.T @ P @ Ad)[0]
+    return np.linalg.solve(R + Bd.T @ P @ Bd, Bd.T @ P @ Ad)[0], P

@@ -30,11 +30,15 @@ class SupervisorEvent(enum.Enum):
     ARM_REFUSED = "the MCU did not arm in time"
     CONTROLLER_FAILED = "the controller raised or gave a non-finite torque"
     CONTROLLER_SLOW = "the controller missed its deadline too often"
-    REGION_LEFT = "the lean neared the edge of what the fallback can catch"
-    REGION_REGAINED = "the lean has been small for long enough"
+    CONTROLLER_LATE = "one answer of the controller took longer than 3 periods"
+    REGION_LEFT = "the robot neared the edge of what the fallback can catch"
+    REGION_REGAINED = "the robot has been far from the edge for long enough"
     OBSERVATION_INVALID = "a signal is not finite or outside its plausible range"
+    OBSERVATION_REPEATED = "a STATE that is no newer than the last one"
     OBSERVATION_STALE = "no STATE for more than 3 periods"
     OBSERVATION_LOST = "no STATE for more than 10 periods"
+    OPERATOR_SILENT = "nothing heard from the operator for 150 ms"
+    OPERATOR_LOST = "nothing heard from the operator for 500 ms"
     STOP_REQUESTED = "a stop was requested"
     SETTLED = "the robot stands still, or took too long to"
     TILT_EXCEEDED = "the lean is beyond the host's limit"
@@ -53,13 +57,18 @@ TRANSITIONS: dict[tuple[SupervisorState, SupervisorEvent], SupervisorState] = {
     (_S.ARMING, _E.ARM_REFUSED): _S.SAFE_STOP,
     (_S.ARMING, _E.STOP_REQUESTED): _S.SAFE_STOP,
     (_S.ARMING, _E.OBSERVATION_STALE): _S.SAFE_STOP,
+    (_S.ARMING, _E.OBSERVATION_REPEATED): _S.SAFE_STOP,
+    (_S.ARMING, _E.OPERATOR_LOST): _S.SAFE_STOP,
     (_S.RUNNING, _E.CONTROLLER_FAILED): _S.FALLBACK,
     (_S.RUNNING, _E.CONTROLLER_SLOW): _S.FALLBACK,
+    (_S.RUNNING, _E.CONTROLLER_LATE): _S.FALLBACK,
     (_S.RUNNING, _E.REGION_LEFT): _S.FALLBACK,
     (_S.RUNNING, _E.OBSERVATION_STALE): _S.FALLBACK,
-    (_S.RUNNING, _E.STOP_REQUESTED): _S.FALLBACK,
+    **{(state, _E.OBSERVATION_REPEATED): _S.FALLBACK for state in _DRIVING},
+    **{(state, _E.OPERATOR_SILENT): _S.FALLBACK for state in _DRIVING},
+    **{(state, _E.OPERATOR_LOST): _S.FALLBACK for state in _DRIVING},
+    **{(state, _E.STOP_REQUESTED): _S.FALLBACK for state in _DRIVING},
     (_S.FALLBACK, _E.REGION_REGAINED): _S.RUNNING,
-    (_S.FALLBACK, _E.STOP_REQUESTED): _S.FALLBACK,
     (_S.FALLBACK, _E.SETTLED): _S.SAFE_STOP,
     (_S.SAFE_STOP, _E.MCU_DISARMED): _S.DISARMED,
     (_S.SAFE_STOP, _E.MCU_STOPPED): _S.FAULT,
@@ -86,6 +95,10 @@ class Reason(enum.IntFlag):
     MCU_STOPPED = 1 << 8
     LINK_LOST = 1 << 9
     ARM_REFUSED = 1 << 10
+    CONTROLLER_LATE = 1 << 11
+    OBSERVATION_REPEATED = 1 << 12
+    OPERATOR_SILENT = 1 << 13
+    OPERATOR_LOST = 1 << 14
 
 
 class Supervisor:

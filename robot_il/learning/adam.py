@@ -2,70 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+MEMORY = ("step", "exp_avg", "exp_avg_sq")
 
-class Adam(torch.optim.Adam):
-    """torch's fused Adam, bit for bit, called without the bookkeeping that ``step`` does every time.
+
+class Adam:
+    """torch's fused Adam (Kingma and Ba 2015), bit for bit, without the bookkeeping around it.
 
     For networks of this size that bookkeeping (profiler hooks, grouping tensors by device and type, looking up each
-    parameter's state) costs as much as the arithmetic. State and its dictionary are torch's own.
+    parameter's state) costs as much as the arithmetic; and making one of torch's optimisers imports its compiler, in
+    some 3 s. What is stored is laid out as torch does it.
 
     Args:
         parameters: of one network, on one device, of one type.
         learning_rate: its step size.
         weight_decay: L2.
+
+    Attributes:
+        parameters: what it moves.
+        learning_rate: may be changed between steps; one that is replayed on a GPU keeps what it was recorded with.
+        weight_decay: likewise.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float = 0.0) -> None:
-        super().__init__(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
-        self._state: tuple[list[Tensor], list[Tensor], list[Tensor]] | None = None
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """What it moves."""
-        return self.param_groups[0]["params"]
+        self.parameters: list[Tensor] = list(parameters)
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        values = [parameter.detach() for parameter in self.parameters]
+        self._first, self._second = ([torch.zeros_like(value) for value in values] for _ in range(2))
+        self._steps = [torch.zeros((), device=value.device) for value in values]
 
     @torch.no_grad()
     def move(self, gradients: Sequence[Tensor]) -> None:
         """One step along the gradients, given in the order of ``parameters``."""
-        if self._state is None:
-            self._begin(gradients)
-            return
-        group = self.param_groups[0]
-        first, second, steps = self._state
-        torch._foreach_add_(steps, 1)
+        torch._foreach_add_(self._steps, 1)
         torch._fused_adam_(
-            group["params"],
-            list(gradients),
-            first,
-            second,
+            self.parameters,
+            [_alike(*pair) for pair in zip(gradients, self.parameters, strict=True)],
+            self._first,
+            self._second,
             [],
-            steps,
+            self._steps,
             amsgrad=False,
-            lr=group["lr"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
+            lr=self.learning_rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=self.weight_decay,
+            eps=EPSILON,
             maximize=False,
         )
 
-    def _begin(self, gradients: Sequence[Tensor]) -> None:
-        """The first step is torch's, which makes the state."""
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        self.step()
-        self.zero_grad(set_to_none=True)
-        states = [self.state[parameter] for parameter in self.parameters]
-        names = ("exp_avg", "exp_avg_sq", "step")
-        self._state = tuple([state[name] for state in states] for name in names)  # type: ignore[assignment]
+    def state_dict(self) -> dict[str, Any]:
+        """Its memory, by the position of each parameter; the tensors themselves."""
+        columns = enumerate(zip(self._steps, self._first, self._second, strict=True))
+        state = {index: dict(zip(MEMORY, row, strict=True)) for index, row in columns}
+        return {"state": state}
 
-    def load_state_dict(self, state_dict: Any) -> None:
-        """See ``torch.optim.Optimizer``."""
-        super().load_state_dict(state_dict)
-        self._state = None
+    @torch.no_grad()
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Goes back to what ``state_dict`` returned, in the tensors that there are.
+
+        Of an optimiser of torch's before its first step, whose memory is empty, to the beginning.
+        """
+        for name, column in zip(MEMORY, (self._steps, self._first, self._second), strict=True):
+            for index, kept in enumerate(column):
+                row = state_dict["state"].get(index)
+                kept.copy_(row[name]) if row else kept.zero_()
+
+
+def _alike(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient in the parameter's layout: the fused kernel takes it for granted and would mix up the entries."""
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)

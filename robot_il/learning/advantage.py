@@ -19,9 +19,11 @@ from robot_il.learning.critics import (
     gumbel_loss,
     polyak_update,
 )
+from robot_il.learning.devices import random_rows
 from robot_il.learning.gaussian import GaussianLearner
 from robot_il.learning.learner import Report
 from robot_il.learning.losses import expectation
+from robot_il.learning.replayed import Replayed
 from robot_il.learning.rows import Rows
 from robot_il.learning.weighted import (
     Weigher,
@@ -73,9 +75,11 @@ def look_ahead(steps: Steps, reward: Tensor, horizon: int, discount: float) -> A
         horizon: 1 gives the reward itself.
         discount: gamma.
     """
-    joined = torch.zeros(len(steps), dtype=torch.bool)
+    device = reward.device
+    joined = torch.zeros(len(steps), dtype=torch.bool, device=device)
     joined[:-1] = (steps.next_state[:-1] == steps.state[1:]).all(dim=1) & ~steps.start[1:] & (steps.terminal[:-1] < 0.5)
-    at, earned, factor = torch.arange(len(steps)), reward.clone(), torch.full((len(steps),), discount)
+    at, earned = torch.arange(len(steps), device=device), reward.clone()
+    factor = torch.full((len(steps),), discount, device=device)
     for _ in range(horizon - 1):
         goes_on = joined[at]
         at = at + goes_on
@@ -139,7 +143,8 @@ def relative_advantage(advantage: Tensor) -> Tensor:
     a temperature need not. The spread is half the distance between the 16th and the 84th percentile, which is the
     standard deviation of a Gaussian. One below 1, the unit of the reward, is taken for 1: noise must not be blown up.
     """
-    low, high = torch.quantile(advantage, advantage.new_tensor([0.16, 0.84]))
+    # linspace makes both numbers on the device itself; a tensor of them would have to be copied there at every step.
+    low, high = torch.quantile(advantage, torch.linspace(0.16, 0.84, 2, device=advantage.device)).unbind()
     return (advantage / (0.5 * (high - low)).clamp(min=1.0)).clamp(-OUTLIER, OUTLIER)
 
 
@@ -161,10 +166,9 @@ class AdvantageWeigher(Weigher):
         problem = learner.problem
         self._critics = silenced(TwinCritic(problem.states, problem.actions, config.critic_hidden))
         self._value = silenced(Value(problem.states, config.critic_hidden))
-        self._slow = frozen_copy(self._critics)
         learner.add("critics", self._critics, config.critic_lr, config.critic_decay)
         learner.add("values", self._value, config.critic_lr, config.critic_decay)
-        learner.modules["slow_critics"] = self._slow
+        self._slow = learner.keep("slow_critics", frozen_copy(self._critics))
         self._ahead: list[Ahead] = []
         self._seen: dict[str, Tensor] = {}
 
@@ -176,9 +180,14 @@ class AdvantageWeigher(Weigher):
     def fit(self, generator: torch.Generator, report: Report) -> None:
         """See ``Weigher``; there is nothing held out to stop by, the targets move with the value itself."""
         config = self._config
-        for step in range(1, config.critic_pretrain_steps + 1):
+
+        def move() -> None:
             self._learner.update(self.losses(self.draw(generator), start=False))
             self.follow()
+
+        take_step = Replayed(move, self._learner.device, [generator])
+        for step in range(1, config.critic_pretrain_steps + 1):
+            take_step()
             if step % config.evaluate_every == 0:
                 report("critics", step, config.critic_pretrain_steps)
 
@@ -190,7 +199,7 @@ class AdvantageWeigher(Weigher):
         """As many transitions of each part, those of the first part first."""
         steps, ahead = [], []
         for part, found in zip(self._parts, self._ahead, strict=True):
-            index = torch.randint(len(part.steps), (self._config.batch,), generator=generator)
+            index = random_rows(len(part.steps), self._config.batch, generator, part.steps.table.device)
             steps.append(Steps(part.steps.table.index_select(0, index), part.steps.states, part.steps.actions))
             ahead.append(Ahead(*(column.index_select(0, index) for column in found)))
         return AdvantageBatch(Steps.stack(*steps), Ahead(*map(torch.cat, zip(*ahead, strict=True))))

@@ -72,8 +72,8 @@ class Steps(Rows):
         index = chosen.train_index
         first = np.diff(data.episode, prepend=-1) != 0
         next_state = problem.coordinates.state(data.next_observations[index])
-        flags = (torch.from_numpy(flag[index]) for flag in (data.terminals, first))
-        return cls.extend(chosen.train, next_state, *flags)
+        flags = (torch.from_numpy(flag[index]).to(problem.device) for flag in (data.terminals, first))
+        return cls.extend(chosen.train, next_state.to(problem.device), *flags)
 
     @property
     def rows(self) -> Rows:

@@ -14,7 +14,18 @@ from robot_il.errors import DataError
 from robot_il.learning.dataset import Channel, Dataset
 from robot_il.learning.episodes import Episode, assemble, first_transitions, split
 from robot_il.recording.reader import Log, read_log
-from robot_il.spec import CONTROL_PERIOD_S, LABELS, SIGNALS, SPEC_HASH, TASKS, WHEEL_TORQUE, Fault, Mode, Task
+from robot_il.spec import (
+    CONTROL_PERIOD_S,
+    CONTROL_RATE_HZ,
+    LABELS,
+    SIGNALS,
+    SPEC_HASH,
+    TASKS,
+    WHEEL_TORQUE,
+    Fault,
+    Mode,
+    Task,
+)
 
 MIN_TICKS = 20
 """A shorter run of ticks is no demonstration of anything."""
@@ -149,6 +160,7 @@ def episodes_of_log(
                 next_observations=observations[start + 1 : stop + 1],
                 terminated=bool(fell[stop]),
                 step=np.arange(stop - start, dtype=np.int32),
+                time_us=(ticks["mcu_time_us"][start:stop] - ticks["mcu_time_us"][start]).astype(np.int64),
             )
         )
     return episodes, dropped
@@ -224,6 +236,9 @@ def _read(logs: Mapping[str, Sequence[Path]], progress: Callable[[str], None]) -
             if log.sha256 in seen:
                 raise DataError("each recording once", f"{path}, the same as {seen[log.sha256]}", "name it once")
             seen[log.sha256] = path
+            if log.session.rate_hz != CONTROL_RATE_HZ:
+                remedy = f"record at {CONTROL_RATE_HZ} Hz what is to be learned from"
+                raise DataError(f"recordings at {CONTROL_RATE_HZ} Hz", f"{path} at {log.session.rate_hz} Hz", remedy)
             progress(f"{path}: {len(log.ticks)} ticks, {log.session.task}, {log.label}, {log.status}")
             result.append((label, path, log))
     return result

@@ -6,15 +6,17 @@ A critic sees ``Rows.inputs``: the standardised state beside the clipped standar
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from robot_il.learning.devices import random_normal, random_uniform
 from robot_il.learning.losses import expectation
 from robot_il.learning.networks import GaussianPolicy, gaussian_log_density, mlp, row_sum
 from robot_il.learning.problem import Coordinates
+from robot_il.learning.row_networks import row_slopes, row_values
 
 GUMBEL_CLIP = 7.0
 """Largest exponent in ``gumbel_loss``, as in the code of Garg et al. 2023."""
@@ -38,6 +40,10 @@ class Critic(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Values (B,) for states and actions beside each other, (B, S + A)."""
         return self.body(inputs).squeeze(1)
+
+    def shared(self, inputs: Tensor) -> Tensor:
+        """The same values, where losses of several networks ask for their slopes; see ``row_networks.py``."""
+        return row_values(self.body, inputs)
 
 
 class TwinCritic(nn.Module):
@@ -88,8 +94,7 @@ def frozen_copy(network: _Network) -> _Network:
 @torch.no_grad()
 def polyak_update(target: nn.Module, network: nn.Module, rate: float) -> None:
     """Moves each parameter of ``target`` by ``rate`` of the way to that of ``network``."""
-    for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, rate)
+    torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), rate)
 
 
 def expectile_loss(difference: Tensor, expectile: float) -> Tensor:
@@ -112,15 +117,14 @@ def gumbel_loss(difference: Tensor, temperature: float, clip: float = GUMBEL_CLI
     return expectation(torch.exp(z - shift) - (z + 1) * torch.exp(-shift))
 
 
-def gradient_penalty(network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    """E[(|grad network| - 1)^2] at ``inputs`` (B, I); Gulrajani et al. 2017, Eq. 3.
+def gradient_penalty(body: nn.Sequential, inputs: Tensor) -> Tensor:
+    """E[(|grad y| - 1)^2] at ``inputs`` (B, I); Gulrajani et al. 2017, Eq. 3.
 
     Args:
-        network: gives (B,) for (B, I).
+        body: the ``mlp`` that gives y, one number a row.
         inputs: where to look; see ``interpolated``.
     """
-    inputs = inputs.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(network(inputs).sum(), inputs, create_graph=True)
+    slope = row_slopes(body, inputs)
     # A row on a flat piece has slope 0, where the square root has no derivative.
     length = (slope.square().sum(dim=1) + 1e-12).sqrt()
     return expectation((length - 1).square())
@@ -128,7 +132,7 @@ def gradient_penalty(network: Callable[[Tensor], Tensor], inputs: Tensor) -> Ten
 
 def interpolated(one: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
     """A point drawn uniformly on the line between each row of ``one`` and that of ``other``, both (B, I)."""
-    share = torch.rand(len(one), 1, generator=generator)
+    share = random_uniform((len(one), 1), generator, one.device)
     return torch.lerp(other, one, share)
 
 
@@ -156,9 +160,10 @@ def sample_policy(
     """
     scaling = coordinates.action
     mean, log_std = policy(state)
-    action = scaling.saturate(mean + torch.exp(log_std) * torch.randn(mean.shape, generator=generator))
-    log_spread = torch.from_numpy(scaling.spread).log()
-    density = gaussian_log_density(action, mean, log_std) + scaling.log_volume(action) + log_spread
+    noise = random_normal(mean.shape, generator, mean.device)
+    action = scaling.saturate(mean + torch.exp(log_std) * noise)
+    density = gaussian_log_density(action, mean, log_std) + scaling.log_volume(action)
+    density = density + scaling.on(action.device).log_spread
     return Sample(critic_inputs(coordinates, state, action), row_sum(density), log_std.detach())
 
 

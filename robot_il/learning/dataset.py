@@ -16,6 +16,8 @@ from robot_il.errors import DataError
 from robot_il.spec import LABELS
 
 FORMAT_VERSION = 1
+TIMED_FORMAT_VERSION = 2
+"""With the column ``time_us``, which format 1 has not."""
 MANIFEST = "dataset.json"
 MAX_MANIFEST_BYTES = 64 * 2**20
 COLUMNS = {
@@ -30,6 +32,8 @@ COLUMNS = {
     "held_out": ("|b1", 1),
 }
 """Name of each column's file: its dtype on disk and its number of dimensions."""
+OPTIONAL_COLUMNS = {"time_us": ("<i8", 1)}
+"""Columns that a dataset has only where its source measured them."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ class Dataset:
         label: (N,) uint8, index into ``spec.LABELS``, the same for a whole episode.
         held_out: (N,) bool, the same for a whole episode.
         info: the rest.
+        time_us: (N,) int64, when each observation was sampled, in us by the robot's clock since step 0,
+            rising inside an episode; None where nobody measured it.
 
     Raises:
         DataError: an array breaks any of the above, or holds a NaN or infinity.
@@ -144,9 +150,12 @@ class Dataset:
     label: np.ndarray
     held_out: np.ndarray
     info: DatasetInfo
+    time_us: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name, (dtype, _) in COLUMNS.items():
+        for name, (dtype, _) in {**COLUMNS, **OPTIONAL_COLUMNS}.items():
+            if getattr(self, name) is None:
+                continue
             array = np.ascontiguousarray(getattr(self, name), dtype=dtype).view()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
@@ -178,17 +187,18 @@ class Dataset:
         return np.flatnonzero(chosen)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """The arrays by name, in the order of ``COLUMNS``."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        """The arrays by name, in the order of ``COLUMNS``, then the optional ones that are there."""
+        arrays = {name: getattr(self, name) for name in (*COLUMNS, *OPTIONAL_COLUMNS)}
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _check_shapes(data: Dataset) -> None:
     rows, sizes = len(data.observations), {"actions": len(data.info.action)}
-    for name, (_, dimensions) in COLUMNS.items():
+    for name, array in data.columns().items():
+        dimensions = {**COLUMNS, **OPTIONAL_COLUMNS}[name][1]
         expected = (rows,) if dimensions == 1 else (rows, sizes.get(name, len(data.info.observation)))
-        came = getattr(data, name).shape
-        if came != expected:
-            raise DataError(f"{name} of shape {expected}", str(came), "make the arrays fit the named columns")
+        if array.shape != expected:
+            raise DataError(f"{name} of shape {expected}", str(array.shape), "make the arrays fit the named columns")
     if not rows:
         raise DataError("at least one transition", "none", "record more, or see what was dropped and why")
     for channel in data.info.action:
@@ -227,6 +237,10 @@ def _check_episodes(data: Dataset) -> None:
     inside = np.diff(data.episode) == 0
     if (np.diff(data.step)[inside] <= 0).any():
         raise DataError("steps that rise inside an episode", "repeated or falling ones", "sort the rows by time")
+    if data.time_us is not None and (np.diff(data.time_us)[inside] <= 0).any():
+        row = int(np.flatnonzero(inside & (np.diff(data.time_us) <= 0))[0])
+        source = records[data.episode[row]].source
+        raise DataError("time that rises inside an episode", f"a step back after row {row} ({source})", "cut it there")
     if (data.terminals[:-1] & inside).any() or (data.terminals & data.timeouts).any():
         raise DataError("a fall only in an episode's last row", "one before", "cut the episode at the fall")
 
@@ -236,8 +250,36 @@ def content_hash(columns: dict[str, np.ndarray], info: DatasetInfo) -> str:
     return _manifest(info, {name: _sha256(array) for name, array in columns.items()})["hash"]
 
 
+def manifest_of(dataset: Dataset) -> dict[str, Any]:
+    """What ``dataset.json`` says of a dataset, as JSON values."""
+    return _manifest(dataset.info, {name: _sha256(array) for name, array in dataset.columns().items()})
+
+
+def info_of(manifest: dict[str, Any]) -> DatasetInfo:
+    """The description in a manifest.
+
+    Raises:
+        KeyError: a field is missing.
+        TypeError: a field is of another type, or one too many.
+    """
+    return DatasetInfo(
+        task=manifest["task"],
+        observation=tuple(Channel(**channel) for channel in manifest["observation"]),
+        action=tuple(Channel(**channel) for channel in manifest["action"]),
+        action_source=manifest["action_source"],
+        period_s=manifest["period_s"],
+        spec_hash=manifest["spec_hash"],
+        seed=manifest["seed"],
+        episodes=tuple(EpisodeRecord(**record) for record in manifest["episodes"]),
+        notes=tuple(manifest["notes"]),
+        meta=manifest["meta"],
+        hash=manifest["hash"],
+    )
+
+
 def _manifest(info: DatasetInfo, column_hashes: dict[str, str]) -> dict[str, Any]:
-    content = {"format": FORMAT_VERSION, **asdict(replace(info, hash="")), "columns": column_hashes}
+    version = TIMED_FORMAT_VERSION if "time_us" in column_hashes else FORMAT_VERSION
+    content = {"format": version, **asdict(replace(info, hash="")), "columns": column_hashes}
     content["hash"] = hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
     return content
 
@@ -283,20 +325,9 @@ def load_dataset(folder: Path, *, verify: bool = True) -> Dataset:
     """
     manifest = _read_manifest(folder)
     try:
-        info = DatasetInfo(
-            task=manifest["task"],
-            observation=tuple(Channel(**channel) for channel in manifest["observation"]),
-            action=tuple(Channel(**channel) for channel in manifest["action"]),
-            action_source=manifest["action_source"],
-            period_s=manifest["period_s"],
-            spec_hash=manifest["spec_hash"],
-            seed=manifest["seed"],
-            episodes=tuple(EpisodeRecord(**record) for record in manifest["episodes"]),
-            notes=tuple(manifest["notes"]),
-            meta=manifest["meta"],
-            hash=manifest["hash"],
-        )
-        columns = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in COLUMNS}
+        info = info_of(manifest)
+        names = [*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in manifest["columns"])]
+        columns = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
         hashes = {name: _sha256(array) for name, array in columns.items()} if verify else manifest["columns"]
         if _manifest(info, hashes)["hash"] != info.hash:
             raise ValueError("its content is not what its hash says")
@@ -315,8 +346,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             raise ValueError(f"a {MANIFEST} without a format")
     except (OSError, ValueError) as error:
         raise DataError(f"a dataset folder with {MANIFEST}", f"{folder}: {error}", "name a dataset folder") from error
-    if manifest["format"] != FORMAT_VERSION:
+    if manifest["format"] not in (FORMAT_VERSION, TIMED_FORMAT_VERSION):
         raise DataError(
-            f"dataset format {FORMAT_VERSION}", f"{manifest['format']} in {folder}", "build it again with this version"
+            f"dataset format {FORMAT_VERSION} or {TIMED_FORMAT_VERSION}",
+            f"{manifest['format']} in {folder}",
+            "build it again with this version",
         )
     return manifest

@@ -43,19 +43,18 @@ def summary_lines(dataset: Dataset) -> list[str]:
 
 def _gathered(notes: Sequence[str]) -> list[str]:
     """What is said alike of several logs of a label, said once, with its counts summed; the manifest keeps each."""
-    groups: dict[tuple[str, ...], list[re.Match[str]]] = {}
+    groups: dict[str, list[str]] = {}
     for note in notes:
         match = _OF_A_LOG.fullmatch(note)
-        key = (match["label"], match["text"]) if match else (note,)
-        groups.setdefault(key, []).extend([match] if match else [])
-    lines = []
-    for key, matches in groups.items():
-        if len(matches) < 2:
-            lines.append(matches[0].string if matches else key[0])
-            continue
-        count = sum(int(match["count"]) for match in matches if match["count"])
-        lines.append(f"{key[0]}: in {len(matches)} logs, {f'{count} ' if count else ''}{key[1]}")
-    return lines
+        groups.setdefault(f"{match['label']}: {match['text']}" if match else note, []).append(note)
+    return [_together(alike) if len(set(alike)) > 1 else alike[0] for alike in groups.values()]
+
+
+def _together(notes: Sequence[str]) -> str:
+    matches = [match for note in notes if (match := _OF_A_LOG.fullmatch(note))]
+    count = sum(int(match["count"] or 0) for match in matches)
+    label, text = matches[0]["label"], matches[0]["text"]
+    return f"{label}: in {len(notes)} logs, {f'{count} ' if count else ''}{text}"
 
 
 def _limits(channel: Channel) -> str:

@@ -28,8 +28,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from robot_il.learning.adam import Adam
 from robot_il.learning.bootstrap import Steps, absorbing_value, next_value
 from robot_il.learning.critics import Value
+from robot_il.learning.devices import random_rows
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
 from robot_il.learning.learner import Report
 from robot_il.learning.rows import Rows
@@ -116,9 +118,7 @@ class DualWeigher(Weigher):
     ) -> None:
         problem = learner.problem
         self._config, self._psi, self._coefficient, self._lowest = config, psi, coefficient, lowest
-        self._value = silenced(Value(problem.states, config.critic_hidden))
-        # Without an optimiser among the learner's: no step moves it.
-        learner.modules["value"] = self._value
+        self._value = learner.keep("value", silenced(Value(problem.states, config.critic_hidden)))
         self._union = steps_of(problem, learner.candidates)
         self._starts = start_states(Steps.of(problem, begun_by), config.starts)
         held_out = [held_out_steps(problem, config.sources()[name]) for name in learner.candidates]
@@ -131,14 +131,13 @@ class DualWeigher(Weigher):
         config = self._config
         if not config.critic_pretrain_steps:
             return
-        optimiser = torch.optim.Adam(
-            self._value.parameters(), lr=config.critic_lr, weight_decay=config.critic_decay, fused=True
-        )
+        optimiser = Adam(self._value.parameters(), config.critic_lr, config.critic_decay)
         fit_until_stopped(
             self._value,
             optimiser,
             lambda: self.loss(self.draw(generator)),
             self._held_out_loss,
+            generator,
             steps=config.critic_pretrain_steps,
             every=config.evaluate_every,
             stopping=EarlyStopping(config.patience_steps, config.patience_share),
@@ -148,7 +147,7 @@ class DualWeigher(Weigher):
     def draw(self, generator: torch.Generator) -> DualBatch:
         """Rows of d_U and, as many, states of mu0."""
         steps = self._union.draw(self._config.batch, generator)
-        index = torch.randint(len(self._starts), (self._config.batch,), generator=generator)
+        index = random_rows(len(self._starts), self._config.batch, generator, self._starts.device)
         return DualBatch(steps, self._starts.index_select(0, index))
 
     def loss(self, batch: DualBatch) -> Tensor:

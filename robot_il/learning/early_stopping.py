@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from robot_il.learning.adam import Adam
+from robot_il.learning.replayed import Replayed
+
 
 @dataclass
 class EarlyStopping:
@@ -50,9 +53,10 @@ class EarlyStopping:
 
 def fit_until_stopped(
     module: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Adam,
     loss: Callable[[], Tensor],
     held_out: Callable[[], float],
+    generator: torch.Generator,
     *,
     steps: int,
     every: int,
@@ -66,16 +70,17 @@ def fit_until_stopped(
         optimiser: of its parameters.
         loss: draws a batch and returns its loss.
         held_out: the value to be lowest; NaN where there is nothing to judge by, and all steps are then taken.
+        generator: what the loss draws from.
         steps: most steps.
         every: steps between looks at ``held_out``.
         stopping: the patience.
         report: called at every look with the steps done and ``steps``.
     """
     best = None
+    device = next(module.parameters()).device
+    take_step = Replayed(lambda: optimiser.move(torch.autograd.grad(loss(), optimiser.parameters)), device, [generator])
     for step in range(1, steps + 1):
-        optimiser.zero_grad()
-        loss().backward()
-        optimiser.step()
+        take_step()
         if step % every == 0 or step == steps:
             report(step, steps)
             if stopping.improved(step, held_out()):

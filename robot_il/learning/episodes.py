@@ -33,6 +33,7 @@ class Episode:
         terminated: the last row ends in a fall.
         step: (R,) int32, rising.
         side: whether this was decided to be held out; None before the split.
+        time_us: (R,) int64, rising, in us since step 0; None where nobody measured it.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Episode:
     terminated: bool
     step: np.ndarray
     side: bool | None = None
+    time_us: np.ndarray | None = None
 
     def __len__(self) -> int:
         """R, the number of transitions."""
@@ -59,6 +61,7 @@ class Episode:
             terminated=self.terminated and stop >= len(self),
             step=self.step[start:stop],
             side=side,
+            time_us=None if self.time_us is None else self.time_us[start:stop],
         )
 
 
@@ -194,6 +197,8 @@ def _columns(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
     fell = np.array([part.terminated for part in episodes])
     terminals[ends] = fell
     timeouts[ends] = ~fell
+    times = [part.time_us for part in episodes if part.time_us is not None]
+    timed = {"time_us": np.concatenate(times).astype("<i8")} if len(times) == len(episodes) else {}
     return {
         "observations": np.concatenate([part.observations for part in episodes]).astype("<f4"),
         "actions": np.concatenate([part.actions for part in episodes]).astype("<f4"),
@@ -204,4 +209,5 @@ def _columns(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
         "step": np.concatenate([part.step for part in episodes]).astype("<i4"),
         "label": np.repeat(np.array([LABELS.index(part.label) for part in episodes], dtype="u1"), lengths),
         "held_out": np.repeat(np.array([bool(part.side) for part in episodes]), lengths),
+        **timed,
     }

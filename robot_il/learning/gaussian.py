@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robot_il.learning.adam import Adam
 from robot_il.learning.config import MethodConfig
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
 from robot_il.learning.learner import Learner, Report
@@ -66,11 +67,10 @@ class GaussianLearner(Learner):
         config = self.config
         fit_until_stopped(
             self.policy,
-            torch.optim.Adam(
-                self.policy.parameters(), lr=config.policy_lr, weight_decay=config.policy_decay, fused=True
-            ),
+            Adam(self.policy.parameters(), config.policy_lr, config.policy_decay),
             lambda: -row_sum(self.log_policy(rows.draw(config.batch, self.generator))).mean(),
             lambda: GaussianLearner.held_out(self).get("score", math.nan),
+            self.generator,
             steps=steps,
             every=config.evaluate_every,
             stopping=EarlyStopping(config.patience_steps, config.patience_share),
@@ -86,8 +86,8 @@ class GaussianLearner(Learner):
     def act(self, observations: np.ndarray) -> np.ndarray:
         """See ``Learner``: tanh of the mean, not the mean of the tanh."""
         coordinates = self.problem.coordinates
-        mean, _ = self.policy(coordinates.state(observations))
-        return coordinates.action.action(mean).numpy()
+        mean, _ = self.policy(coordinates.state(observations).to(self.device))
+        return coordinates.action.action(mean).cpu().numpy()
 
     def policy_weights(self) -> PolicyWeights:
         """See ``Learner``."""
@@ -113,7 +113,7 @@ def gaussian_policy_weights(policy: GaussianPolicy, coordinates: Coordinates) ->
 
 
 def _arrays(layer: torch.nn.Linear) -> tuple[np.ndarray, np.ndarray]:
-    return layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()
+    return layer.weight.detach().cpu().numpy().T.copy(), layer.bias.detach().cpu().numpy().copy()
 
 
 def log_std_monitors(log_std: Tensor, parts: Sequence[tuple[str, int]], of: str) -> dict[str, float]:

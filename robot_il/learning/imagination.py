@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robot_il.learning.adam import Adam
 from robot_il.learning.bootstrap import StepRing, Steps
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
 from robot_il.learning.gaussian import GaussianConfig
@@ -63,7 +64,7 @@ class Imagination:
     def __init__(self, config: ImaginationConfig, problem: Problem, policy: GaussianPolicy, starts: Steps) -> None:
         self._config, self._starts = config, starts
         self.model = GaussianDynamics(problem.states, problem.actions, config.model_hidden)
-        self.ring = StepRing(config.ring_capacity, problem.states, problem.actions)
+        self.ring = StepRing(config.ring_capacity, problem.states, problem.actions, problem.device)
         self._roller = Roller(problem, policy, self.model, config.rollout_horizon, stochastic=True)
         self._bounds = problem.state_bounds()
         self._clip = problem.coordinates.state.clip
@@ -74,9 +75,10 @@ class Imagination:
         config = self._config
         fit_until_stopped(
             self.model,
-            torch.optim.Adam(self.model.parameters(), lr=config.model_lr, fused=True),
+            Adam(self.model.parameters(), config.model_lr),
             lambda: self._nll(self._starts.draw(config.batch, generator)) + self.model.bound_penalty(),
             self._held_out_nll,
+            generator,
             steps=config.model_pretrain_steps,
             every=config.evaluate_every,
             stopping=EarlyStopping(config.patience_steps, config.patience_share),
@@ -99,7 +101,7 @@ class Imagination:
         policy that gets there should not be taken to go on (as in Kidambi et al. 2020, MOReL). That rollout restarts.
         """
         count = math.ceil(self._config.refresh_rows / self._config.rollout_horizon)
-        state, first = self._starts.draw(count, generator).state, torch.ones(count)
+        state, first = self._starts.draw(count, generator).state, torch.ones(count, device=self._bounds[0].device)
         for _ in range(self._config.rollout_horizon):
             rows, after = self._roller.transition(state, generator)
             stays = inside(after, *self._bounds)

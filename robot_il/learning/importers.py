@@ -1,4 +1,4 @@
-"""Foreign arrays (D4RL-style npz) to a dataset."""
+"""Foreign arrays (a D4RL-style npz, or read from another format) to a dataset."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from robot_il.errors import DataError
 from robot_il.learning.column_map import Column, ColumnMap, action_channels
 from robot_il.learning.dataset import Channel, Dataset
 from robot_il.learning.episodes import Episode, assemble, split
+from robot_il.spec import LABELS
 
 MAX_FILE_BYTES = 8 * 2**30
 MAX_META_CHARACTERS = 2**20
@@ -60,17 +61,45 @@ def import_npz(path: Path, choice: Split, columns: ColumnMap | None = None) -> D
     Raises:
         DataError: not such an archive, arrays that do not fit, or a NaN, named by array and row.
     """
-    arrays = _read_arrays(path)
-    meta = _meta(arrays)
+    arrays = read_archive(path)
+    return import_arrays(path, arrays, archive_meta(arrays), choice, columns)
+
+
+def import_arrays(
+    path: Path,
+    arrays: dict[str, np.ndarray],
+    meta: dict[str, Any],
+    choice: Split,
+    columns: ColumnMap | None = None,
+    notes: Sequence[str] = (),
+) -> Dataset:
+    """A dataset of the arrays that ``import_npz`` names, wherever they were read.
+
+    Beside those, ``label`` (index into ``spec.LABELS``) sets the label of each episode in place of the choice's, and
+    ``time_us`` is kept.
+
+    Args:
+        path: the file they came from.
+        arrays: of R rows each.
+        meta: what the source says about itself, as JSON values.
+        choice: label and split.
+        columns: see ``import_npz``.
+        notes: for a person, put in front of those of the split.
+
+    Raises:
+        DataError: arrays that do not fit, or a NaN, named by array and row.
+    """
+    check_arrays(path, arrays)
     rows = len(arrays["observations"])
     order, episode, step = _order(arrays, rows)
     columns = columns or _plain_columns(arrays)
     data = {"terminals": _flag(arrays, "terminals", rows)[order]}
+    data.update({name: arrays[name].reshape(rows)[order] for name in ("label", "time_us") if name in arrays})
     for name in ("observations", "actions", "next_observations"):
         if name in arrays:
             of_array = columns.action if name == "actions" else columns.observation
             data[name] = _numbers(arrays[name], of_array, f"{name} in {path}")[order]
-    episodes, notes = _episodes(data, episode, step, choice.label, path)
+    episodes, remarks = _episodes(data, episode, step, choice.label, path)
     period_s = columns.period_s or float(meta.get("dt", 0.0))
     parts, split_notes = split(episodes, choice.held_out_fraction, choice.seed, period_s)
     return assemble(
@@ -80,9 +109,18 @@ def import_npz(path: Path, choice: Split, columns: ColumnMap | None = None) -> D
         action=action_channels(columns.action, episodes, unit_box=bool({"env", "d4rl_min"} & set(meta))),
         period_s=period_s,
         seed=choice.seed,
-        notes=[*notes, *split_notes],
+        notes=[*notes, *remarks, *split_notes],
         meta=meta,
     )
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes, or of the names and hashes of all files in a folder, as 64 hex digits."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = "".join(f"{sha256_of_file(file)} {file.relative_to(path).as_posix()}\n" for file in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
+    return sha256_of_file(path)
 
 
 def sha256_of_file(path: Path) -> str:
@@ -91,8 +129,17 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    wanted = (*REQUIRED, "next_observations", "terminals", "timeouts", "episode", "step", "meta")
+def read_archive(path: Path, extra: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays of an npz that are of use, read without pickle.
+
+    Args:
+        path: the archive.
+        extra: names to read beside those that ``import_npz`` knows.
+
+    Raises:
+        DataError: not such an archive, or without observations or actions.
+    """
+    wanted = (*REQUIRED, "next_observations", "terminals", "timeouts", "episode", "step", "meta", *extra)
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -103,19 +150,30 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: archive[name] for name in wanted if name in found}
     except (OSError, ValueError, EOFError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError("an npz archive of plain arrays", f"{path}: {error}", "name such a file") from error
-    missing = [name for name in REQUIRED if name not in arrays]
-    if missing:
+    if not set(REQUIRED) <= set(arrays):
         raise DataError(f"arrays {', '.join(REQUIRED)} in {path}", ", ".join(found) or "none", "rename its arrays so")
+    return arrays
+
+
+def check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Refuses arrays of different numbers of rows, or of anything but numbers.
+
+    Args:
+        path: the file they came from.
+        arrays: by name; ``meta`` is left aside.
+
+    Raises:
+        DataError: naming the array.
+    """
     rows = arrays["observations"].shape[0] if arrays["observations"].ndim else 0
     for name, array in arrays.items():
         if name != "meta" and (array.ndim == 0 or array.shape[0] != rows or array.dtype.kind not in "fiub"):
             raise DataError(f"{rows} rows of numbers in {name}", f"{array.dtype} {array.shape}", f"correct {path}")
     if not rows:
         raise DataError(f"transitions in {path}", "none", "name another file")
-    return arrays
 
 
-def _meta(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def archive_meta(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """What the archive says about itself in a JSON string called ``meta``; empty where it says nothing readable."""
     text = arrays.get("meta")
     if text is None or text.dtype.kind != "U" or text.size != 1 or text.dtype.itemsize > 4 * MAX_META_CHARACTERS:
@@ -185,10 +243,12 @@ def _episodes(
     data: dict[str, np.ndarray], episode: np.ndarray, step: np.ndarray, label: str, path: Path
 ) -> tuple[list[Episode], list[str]]:
     known = "next_observations" in data
-    digest = sha256_of_file(path)
+    digest = sha256_of(path)
     edges = [*np.flatnonzero(np.diff(episode, prepend=-1)), len(episode)]
     result = []
     for start, stop in pairwise(edges):
+        if "label" in data and (data["label"][start:stop] != data["label"][start]).any():
+            raise DataError(f"one label an episode in {path}", f"several in episode {episode[start]}", "split it there")
         steps = step[start:stop]
         if (np.diff(steps) <= 0).any() or (not known and (np.diff(steps) != 1).any()):
             raise DataError(
@@ -203,7 +263,7 @@ def _episodes(
             rows_of = slice(start, start + rows)
             result.append(
                 Episode(
-                    label=label,
+                    label=LABELS[int(data["label"][start])] if "label" in data else label,
                     source=path.name,
                     source_sha256=digest,
                     observations=data["observations"][rows_of],
@@ -211,6 +271,7 @@ def _episodes(
                     next_observations=next_observations,
                     terminated=bool(falls.size),
                     step=(steps[:rows] - (0 if known else steps[0])).astype(np.int32),
+                    time_us=data["time_us"][rows_of] if "time_us" in data else None,
                 )
             )
     notes = [] if known else [f"{label}: {path.name}: the last row of each episode dropped: its next one is unknown"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from robot_il.learning.adam import Adam
 from robot_il.learning.config import MethodConfig
+from robot_il.learning.devices import restore_generator, seeded_generator
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Problem, Source
 from robot_il.spec import LABELS
 
 Report = Callable[[str, int, int], None]
 """Takes what is being done, how many steps of it are done, and how many there are at most."""
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Learner(abc.ABC):
     moved by its own loss alone: gradients are taken with respect to that network's parameters only, all of them before
     any network moves, so that one forward pass can serve every loss.
 
+    A step is ``before_step`` and then ``move``. On a GPU ``move`` is captured once and replayed (see ``stepping.py``):
+    nothing in it may ask for a tensor's value, copy from the CPU, or depend on a number of Python's that is not part
+    of ``capture_key``.
+
     Attributes:
         config: the method's settings.
         problem: the data.
@@ -70,31 +76,55 @@ class Learner(abc.ABC):
 
     drop_falls = False
     """Whether the transitions into a fall are kept out of training."""
+    uses_device = True
+    """Whether a GPU is of any use; a method that solves at once on the CPU has none."""
+    not_captured = ""
+    """Why its step cannot be captured for replay on a GPU; empty where it can."""
 
     def __init__(self, config: MethodConfig, problem: Problem, seed: int) -> None:
         torch.manual_seed(seed)
         self.config = config
         self.problem = problem
-        self.generator = torch.Generator().manual_seed(seed)
+        self.device = problem.device
+        self.generator = seeded_generator(self.device, seed)
         self.modules: dict[str, nn.Module] = {}
         self.optimisers: dict[str, Adam] = {}
         self.steps = 0
+        self.seen: dict[str, Any] = {}
         self.imitated: tuple[str, ...] = tuple(problem.sources)
 
     def add(self, name: str, module: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> None:
-        """Registers a network with an Adam of its own."""
-        self.modules[name] = module
+        """Registers a network, moved to the device, with an Adam of its own."""
+        self.keep(name, module)
         self.optimisers[name] = Adam(module.parameters(), learning_rate, weight_decay)
+
+    def keep(self, name: str, module: _Network) -> _Network:
+        """Registers a network, moved to the device, that no step moves: it is stored and restored with the others."""
+        self.modules[name] = module.to(self.device)
+        return module
 
     def prepare(self, report: Report) -> None:  # noqa: B027 (most methods have nothing to prepare)
         """What comes before the first step (pretraining); deterministic from the seed."""
 
     def step(self) -> dict[str, float]:
         """Draws a batch and moves every network once; returns the losses by network."""
-        losses = self.losses(self.draw())
-        self.update(losses)
+        self.before_step()
+        losses = self.move()
         self.steps += 1
         return {name: loss.item() for name, loss in losses.items()}
+
+    def before_step(self) -> None:  # noqa: B027 (most methods have nothing to do)
+        """What only some steps need (new rollouts), and what asks for values or changes sizes."""
+
+    def move(self) -> dict[str, Tensor]:
+        """Draws a batch and moves every network once; returns the losses by network, before the move."""
+        losses = self.losses(self.draw())
+        self.update(losses)
+        return losses
+
+    def capture_key(self) -> Hashable:
+        """What ``move`` depends on besides tensors of unchanging size and place: where it differs, so may ``move``."""
+        return ()
 
     def update(self, losses: Mapping[str, Tensor]) -> None:
         """Moves each named network down its own loss."""
@@ -161,7 +191,7 @@ class Learner(abc.ABC):
             module.load_state_dict(state["modules"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-        self.generator.set_state(state["generator"])
+        restore_generator(self.generator, state["generator"])
         self.steps = int(state["steps"])
 
 
@@ -182,7 +212,7 @@ def held_out_scores(
     each = {}
     for source in sources:
         if len(source.held_out):
-            likelihood = negative_log_likelihood(source).numpy().astype(np.float64)
+            likelihood = negative_log_likelihood(source).cpu().numpy().astype(np.float64)
             error = np.square(act(source.held_out_observations) - source.held_out_actions).mean(axis=1)
             means = (_episode_mean(values, source.held_out_episode) for values in (likelihood, error))
             each[source.name] = dict(zip(("nll", "mse"), means, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robot_il.errors import TrainingError
+from robot_il.learning.adam import Adam
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
 from robot_il.learning.gaussian import GaussianConfig, GaussianLearner
 from robot_il.learning.learner import Report
@@ -79,7 +80,7 @@ class ModelBasedLearner(GaussianLearner):
         sources = problem.sources.values()
         self.real = Rows.stack(*(source.train for source in sources))
         self._held_out = Rows.stack(*(source.held_out for source in sources))
-        self.ring = Ring(config.ring_capacity or len(self.real), problem.states, problem.actions)
+        self.ring = Ring(config.ring_capacity or len(self.real), problem.states, problem.actions, problem.device)
         self._roll = Roller(problem, self.policy, self.model, config.rollout_horizon, config.stochastic_rollouts)
         self._model_best: dict[str, Tensor] = copy.deepcopy(self.model.state_dict())
         self._model_best_nll = math.inf
@@ -97,9 +98,10 @@ class ModelBasedLearner(GaussianLearner):
         config = self.config
         fit_until_stopped(
             self.model,
-            torch.optim.Adam(self.model.parameters(), lr=config.model_lr, fused=True),
+            Adam(self.model.parameters(), config.model_lr),
             lambda: self.model_likelihood_loss(self.real.draw(config.batch, self.generator)),
             self.model_nll,
+            self.generator,
             steps=config.model_pretrain_steps,
             every=config.evaluate_every,
             stopping=EarlyStopping(config.patience_steps, config.patience_share),
@@ -117,11 +119,14 @@ class ModelBasedLearner(GaussianLearner):
             if len(self.ring) == self.ring.capacity:
                 break
 
-    def step(self) -> dict[str, float]:
+    def before_step(self) -> None:
         """See ``Learner``; every ``refresh_every`` steps the oldest rollouts give way to new ones."""
         if self.steps and self.steps % self.config.refresh_every == 0:
             self.refresh()
-        return super().step()
+
+    def capture_key(self) -> Hashable:
+        """See ``Learner``: rows are drawn below the ring's fill, and a frozen model has no loss."""
+        return len(self.ring), self.model_frozen
 
     def refresh(self) -> None:
         """Rolls out ``refresh_rows`` transitions, from every source alike, and stores those inside the bounds.

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
+from robot_il.learning.devices import CPU
+
 PRODUCT_ERROR_BOUND = 2e-6
 """Largest relative (Frobenius) error of a product that still counts as float32: that of plain float32 is 2e-7 to 5e-7,
 of bfloat16 2e-3."""
@@ -18,7 +20,7 @@ _KEPT_BLOCK, _KEPT_BYTES = 2**25, 2**30
 _PROBE_SIZES = ((512, 256, 256), (512, 512, 512))
 
 
-def product_error(precision: str) -> float:
+def product_error(precision: str, device: torch.device = CPU) -> float:
     """Largest relative error of float32 products of this project's sizes under a torch matmul precision."""
     generator = torch.Generator().manual_seed(0)
     before = torch.get_float32_matmul_precision()
@@ -29,20 +31,21 @@ def product_error(precision: str) -> float:
             left = torch.randn(rows, inner, generator=generator)
             right = torch.randn(columns, inner, generator=generator)
             exact = left.double() @ right.double().T
-            error = torch.linalg.norm(torch.nn.functional.linear(left, right).double() - exact)
+            product = torch.nn.functional.linear(left.to(device), right.to(device)).cpu()
+            error = torch.linalg.norm(product.double() - exact)
             worst = max(worst, float(error / torch.linalg.norm(exact)))
     finally:
         torch.set_float32_matmul_precision(before)
     return worst
 
 
-def fastest_accurate_precision() -> str:
+def fastest_accurate_precision(device: torch.device = CPU) -> str:
     """``medium`` where its products are as good as float32, else ``highest``.
 
     On processors without bfloat16 matrix units, "medium" merely chooses the faster library for float32; on others it
-    really computes in bfloat16. Only a measurement tells which.
+    really computes in bfloat16, and on a GPU in TF32. Only a measurement tells which.
     """
-    return "medium" if product_error("medium") <= PRODUCT_ERROR_BOUND else "highest"
+    return "medium" if product_error("medium", device) <= PRODUCT_ERROR_BOUND else "highest"
 
 
 def keep_freed_memory() -> None:
@@ -67,14 +70,19 @@ def reproducible_torch(precision: str) -> Iterator[None]:
     magnitude on a shared one. Seeds are better run as processes of their own.
     """
     threads, before = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     with torch.random.fork_rng(devices=[]):
         try:
             torch.set_num_threads(1)
-            torch.use_deterministic_algorithms(True)
+            # Not torch.use_deterministic_algorithms, which tells the compiler too and imports it, in some 3 s.
+            torch.set_deterministic_debug_mode("error")
+            # Nothing here reads memory before it is written; filling it is one more operation for every new tensor.
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
             torch.set_float32_matmul_precision(precision)
             yield
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(deterministic)
+            torch.set_deterministic_debug_mode(deterministic)
+            torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
             torch.set_float32_matmul_precision(before)

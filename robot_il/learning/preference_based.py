@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from robot_il.errors import DataError
+from robot_il.learning.adam import Adam
 from robot_il.learning.config import DEMONSTRATIONS
+from robot_il.learning.devices import CPU, random_rows, random_uniform
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
 from robot_il.learning.gaussian import GaussianConfig, GaussianLearner
 from robot_il.learning.learner import Report
@@ -90,12 +92,13 @@ class PairBatch(NamedTuple):
 
 
 class PairTable:
-    """Pairs as tensors."""
+    """Pairs as tensors on one device."""
 
-    def __init__(self, pairs: Pairs) -> None:
-        self._start = torch.stack([torch.tensor(pairs.better), torch.tensor(pairs.worse)])
-        self._length = torch.tensor(pairs.length)
-        self.weight = torch.tensor(pairs.weight)
+    def __init__(self, pairs: Pairs, device: torch.device = CPU) -> None:
+        self._start = torch.stack([torch.tensor(pairs.better), torch.tensor(pairs.worse)]).to(device)
+        self._length = torch.tensor(pairs.length, device=device)
+        self.weight = torch.tensor(pairs.weight, device=device)
+        self._longest = int(pairs.length.max(initial=0))
 
     def __len__(self) -> int:
         """P."""
@@ -103,10 +106,13 @@ class PairTable:
 
     def draw(self, count: int, stride: int, generator: torch.Generator) -> PairBatch:
         """``count`` pairs, uniformly and with replacement, with every ``stride``-th row from a random one on."""
-        chosen = torch.randint(len(self), (count,), generator=generator)
+        device = self.weight.device
+        chosen = random_rows(len(self), count, generator, device)
         length = self._length[chosen]
-        first = (torch.rand(count, generator=generator) * length.clamp(max=stride)).long()
-        offset = first[:, None] + stride * torch.arange(math.ceil(int(length.max()) / stride))
+        first = (random_uniform((count,), generator, device) * length.clamp(max=stride)).long()
+        # A GPU should not be asked for a value at every step: it gets room for the longest segment there is.
+        longest = int(length.max()) if device == CPU else self._longest
+        offset = first[:, None] + stride * torch.arange(math.ceil(longest / stride), device=device)
         inside = offset < length[:, None]
         rows = self._start[:, chosen, None] + torch.where(inside, offset, 0)
         return PairBatch(rows, inside / inside.sum(dim=1, keepdim=True), self.weight[chosen])
@@ -117,7 +123,9 @@ class PairTable:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Goes back to what ``state`` returned."""
-        self._start, self._length, self.weight = state["start"], state["length"], state["weight"]
+        device = self.weight.device
+        self._start, self._length, self.weight = (state[name].to(device) for name in ("start", "length", "weight"))
+        self._longest = int(state["length"].max()) if len(state["length"]) else 0
 
     def rows(self, count: int) -> Tensor:
         """Indices of the dataset's rows, ``count`` in all, that occur in a segment."""
@@ -128,8 +136,11 @@ class PairTable:
         return torch.nonzero(edges.cumsum(0)[:-1]).squeeze(1)
 
     def means(self, values: Tensor) -> Tensor:
-        """Means over whole segments, (2, P), of a value for each row of the dataset, (N,)."""
-        total = torch.cat([torch.zeros(1, dtype=torch.float64), values.double().cumsum(0)])
+        """Means over whole segments, (2, P), of a value for each row of the dataset, (N,); of a table on the CPU.
+
+        A GPU's running sum would depend on the order in which its threads happen to finish.
+        """
+        total = torch.cat([torch.zeros(1, dtype=torch.float64), values.cpu().double().cumsum(0)])
         return ((total[self._start + self._length] - total[self._start]) / self._length).float()
 
 
@@ -148,7 +159,7 @@ class PreferenceLearner(GaussianLearner):
     Attributes:
         rows: every row of the dataset; pairs name them by index.
         train_pairs: to learn from.
-        held_out_pairs: to judge by; empty only where nothing is chosen by them.
+        held_out_pairs: to judge by, on the CPU; empty only where nothing is chosen by them.
     """
 
     config: PreferenceConfig
@@ -165,10 +176,10 @@ class PreferenceLearner(GaussianLearner):
                 "record more episodes of two labels, or train a fixed number of steps: --set patience_steps=0",
             )  # fmt: skip
         everything = torch.arange(len(problem.dataset)).numpy()
-        self.rows = problem.coordinates.rows(problem.dataset, everything)
-        self.train_pairs = PairTable(self.preferences.train)
+        self.rows = problem.coordinates.rows(problem.dataset, everything).to(problem.device)
+        self.train_pairs = PairTable(self.preferences.train, problem.device)
         self.held_out_pairs = PairTable(self.preferences.held_out)
-        self._judged = self.held_out_pairs.rows(len(self.rows))
+        self._judged = self.held_out_pairs.rows(len(self.rows)).to(problem.device)
 
     def draw_pairs(self) -> PairBatch:
         """A batch of training pairs."""
@@ -181,7 +192,7 @@ class PreferenceLearner(GaussianLearner):
     @torch.no_grad()
     def held_out_means(self, value: Callable[[Rows], Tensor]) -> Tensor:
         """Means over the held-out segments, (2, P), of what ``value`` gives for rows (B,)."""
-        values = torch.zeros(len(self.rows))
+        values = torch.zeros(len(self.rows), device=self.device)
         for index in self._judged.split(65_536):
             values[index] = value(self.take(index))
         return self.held_out_pairs.means(values)
@@ -200,9 +211,10 @@ class PreferenceLearner(GaussianLearner):
         config = self.config
         fit_until_stopped(
             module,
-            torch.optim.Adam(module.parameters(), lr=learning_rate, weight_decay=config.policy_decay, fused=True),
+            Adam(module.parameters(), learning_rate, config.policy_decay),
             loss,
             held_out,
+            self.generator,
             steps=steps,
             every=config.evaluate_every,
             stopping=EarlyStopping(config.patience_steps, config.patience_share),
@@ -230,7 +242,7 @@ class PreferenceLearner(GaussianLearner):
         super().restore(state)
         for pairs, stored in zip((self.train_pairs, self.held_out_pairs), state["pairs"], strict=True):
             pairs.restore(stored)
-        self._judged = self.held_out_pairs.rows(len(self.rows))
+        self._judged = self.held_out_pairs.rows(len(self.rows)).to(self.device)
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``; with the numbers of pairs, and of those left out for being on both sides of the split."""

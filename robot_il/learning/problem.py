@@ -11,6 +11,7 @@ from torch import Tensor
 
 from robot_il.errors import ConfigError, DataError
 from robot_il.learning.dataset import Dataset, DatasetInfo
+from robot_il.learning.devices import CPU
 from robot_il.learning.environment import Environment
 from robot_il.learning.preferences import Preferences
 from robot_il.learning.rows import Rows
@@ -86,14 +87,20 @@ class Source:
 
     @classmethod
     def of(
-        cls, name: str, dataset: Dataset, coordinates: Coordinates, train: np.ndarray, held_out: np.ndarray
+        cls,
+        name: str,
+        dataset: Dataset,
+        coordinates: Coordinates,
+        train: np.ndarray,
+        held_out: np.ndarray,
+        device: torch.device = CPU,
     ) -> Source:
-        """From the dataset's rows at these indices."""
+        """From the dataset's rows at these indices; those that networks see on ``device``."""
         return cls(
             name,
-            coordinates.rows(dataset, train),
+            coordinates.rows(dataset, train).to(device),
             train,
-            coordinates.rows(dataset, held_out),
+            coordinates.rows(dataset, held_out).to(device),
             dataset.observations[held_out],
             dataset.actions[held_out],
             dataset.episode[held_out],
@@ -111,6 +118,7 @@ class Problem:
         training_rows: of every source in use, as indices into the dataset.
         environment: somewhere to drive and somebody to label, for a method that asks for them.
         preferences: pairs that a person named; None where there are none and labels have to serve.
+        device: where the sources' rows are, and where networks are to be.
     """
 
     dataset: Dataset
@@ -119,6 +127,7 @@ class Problem:
     training_rows: np.ndarray
     environment: Environment | None = None
     preferences: Preferences | None = None
+    device: torch.device = CPU
 
     @classmethod
     def build(
@@ -130,6 +139,7 @@ class Problem:
         environment: Environment | None = None,
         preferences: Preferences | None = None,
         coordinates: Coordinates | None = None,
+        device: torch.device = CPU,
     ) -> Problem:
         """Scales and gathers what a method asked for.
 
@@ -140,6 +150,7 @@ class Problem:
             environment: handed on to the method.
             preferences: likewise.
             coordinates: others than those that fit the training rows.
+            device: where to train.
 
         Raises:
             DataError: a source has no training row.
@@ -151,8 +162,8 @@ class Problem:
         sources = {}
         for name, served in labels.items():
             held_out = dataset.select(served, held_out=True)
-            sources[name] = Source.of(name, dataset, coordinates, train[name], held_out[kept[held_out]])
-        return cls(dataset, coordinates, sources, training_rows, environment, preferences)
+            sources[name] = Source.of(name, dataset, coordinates, train[name], held_out[kept[held_out]], device)
+        return cls(dataset, coordinates, sources, training_rows, environment, preferences, device)
 
     def require_environment(self) -> Environment:
         """The environment.
@@ -203,7 +214,8 @@ class Problem:
         for column, limit in enumerate(self._task_limits()):
             low[column], high[column] = max(low[column], -limit), min(high[column], limit)
         mean, scale = self.coordinates.state.mean, self.coordinates.state.scale
-        return torch.from_numpy((low - mean) / scale), torch.from_numpy((high - mean) / scale)
+        low, high = (low - mean) / scale, (high - mean) / scale
+        return torch.from_numpy(low).to(self.device), torch.from_numpy(high).to(self.device)
 
     def _task_limits(self) -> list[float]:
         task = TASKS.get(self.dataset.info.task)

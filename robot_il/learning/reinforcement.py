@@ -36,6 +36,10 @@ class Fragments:
         """Values of the rows, (T N,), as (T, N)."""
         return values.reshape(self.alive.shape)
 
+    def to(self, device: torch.device) -> Fragments:
+        """The same on a device."""
+        return Fragments(self.steps.to(device), self.alive.to(device))
+
     def kept(self, values: Tensor) -> Tensor:
         """Of values of the rows, (T N, ...), those that mean something."""
         return values[self.alive.reshape(-1)]
@@ -44,12 +48,13 @@ class Fragments:
     def imagined(cls, roller: Roller, state: Tensor, generator: torch.Generator) -> Fragments:
         """From standardised states (N, S) on, in the model; leaving its bounds ends a stretch as a fall does."""
         low, high = roller.problem.state_bounds()
-        clip, alive = roller.problem.coordinates.state.clip, torch.ones(len(state), dtype=torch.bool)
+        clip = roller.problem.coordinates.state.clip
+        alive = torch.ones(len(state), dtype=torch.bool, device=state.device)
         parts, living = [], []
         for _ in range(roller.horizon):
             rows, following = roller.transition(state, generator)
             left = ~((following >= low) & (following <= high)).all(dim=1)
-            nothing = torch.zeros(len(state))
+            nothing = torch.zeros(len(state), device=state.device)
             parts.append(Steps.extend(rows, following.clamp(-clip, clip), left, nothing))
             living.append(alive)
             alive = alive & ~left
@@ -127,5 +132,5 @@ def thinned(rows: Rows, most: int) -> Rows:
     """At most so many rows, evenly spaced."""
     if len(rows) <= most:
         return rows
-    index = torch.linspace(0, len(rows) - 1, most).round().long()
+    index = torch.linspace(0, len(rows) - 1, most).round().long().to(rows.table.device)
     return Rows(rows.table[index], rows.states, rows.actions)

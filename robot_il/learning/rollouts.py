@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robot_il.learning.devices import random_normal
 from robot_il.learning.networks import GaussianDynamics, GaussianPolicy
 from robot_il.learning.problem import Problem
 from robot_il.learning.rows import Rows
@@ -64,12 +65,13 @@ class Roller:
         coordinates = self.problem.coordinates
         mean, log_std = self.model(inputs)
         change = self._pick(mean, log_std, generator)
-        return state + change * torch.from_numpy(coordinates.change_scale / coordinates.state.scale), change
+        moved = torch.from_numpy(coordinates.change_scale / coordinates.state.scale).to(state.device)
+        return state + change * moved, change
 
     def _pick(self, mean: Tensor, log_std: Tensor, generator: torch.Generator) -> Tensor:
         if not self.stochastic:
             return mean
-        return mean + torch.exp(log_std) * torch.randn(mean.shape, generator=generator)
+        return mean + torch.exp(log_std) * random_normal(mean.shape, generator, mean.device)
 
 
 def inside(state: Tensor, low: Tensor, high: Tensor) -> Tensor:

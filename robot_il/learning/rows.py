@@ -9,6 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from robot_il.learning.devices import CPU, random_rows
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -51,8 +53,12 @@ class Rows:
 
     def draw(self, count: int, generator: torch.Generator) -> Self:
         """``count`` rows, uniformly and with replacement."""
-        index = torch.randint(len(self), (count,), generator=generator)
+        index = random_rows(len(self), count, generator, self.table.device)
         return type(self)(self.table.index_select(0, index), self.states, self.actions)
+
+    def to(self, device: torch.device) -> Self:
+        """The same rows on a device."""
+        return type(self)(self.table.to(device), self.states, self.actions)
 
     def blocks(self, size: int = 65_536) -> Iterator[Self]:
         """All rows in blocks of at most ``size``, for passes that should not need memory for all at once."""
@@ -92,13 +98,14 @@ class Rows:
 
 
 class Ring:
-    """A first-in-first-out store of rows with a fixed capacity."""
+    """A first-in-first-out store of rows with a fixed capacity, on one device."""
 
     kind: type[Rows] = Rows
 
-    def __init__(self, capacity: int, states: int, actions: int) -> None:
+    def __init__(self, capacity: int, states: int, actions: int, device: torch.device = CPU) -> None:
         self.capacity = capacity
-        self._rows = self.kind(torch.zeros(capacity, self.kind.width(states, actions)), states, actions)
+        table = torch.zeros(capacity, self.kind.width(states, actions), device=device)
+        self._rows = self.kind(table, states, actions)
         self._next = 0
         self._size = 0
 
@@ -109,7 +116,7 @@ class Ring:
     def add(self, rows: Rows) -> None:
         """Stores the rows, over the oldest where it is full; of more than the capacity, the last ones."""
         table = rows.table[-self.capacity :]
-        index = (self._next + torch.arange(len(table))) % self.capacity
+        index = (self._next + torch.arange(len(table), device=table.device)) % self.capacity
         self._rows.table.index_copy_(0, index, table)
         self._next = (self._next + len(table)) % self.capacity
         self._size = min(self._size + len(table), self.capacity)

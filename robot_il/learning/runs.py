@@ -1,6 +1,6 @@
 """The folder of one training run.
 
-    config.json       method, settings, seed, dataset, code and numerics; written first
+    config.json       method, settings, seed, dataset, code, device and numerics; written first
     metrics.jsonl     one object a line: step, split, seconds and values
     checkpoints/      last.pt (everything, to resume from), best.pt (networks of the chosen step),
                       policy-STEP.npz (policies of steps that double, and of the last)
@@ -80,6 +80,10 @@ class RunFolder:
             ConfigError: there is none.
         """
         return read_json(self.path / "config.json", "a run folder with config.json")
+
+    def amend(self, values: Mapping[str, Any]) -> None:
+        """Replaces some of what ``config.json`` holds."""
+        write_json(self.path / "config.json", {**self.config(), **values})
 
     def summary(self) -> dict[str, Any] | None:
         """What ``summary.json`` holds; None where the run is not complete."""

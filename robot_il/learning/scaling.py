@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -51,6 +52,28 @@ class StateScaling:
         return torch.from_numpy(scaled.clip(-self.clip, self.clip))
 
 
+class ActionTensors(NamedTuple):
+    """The arrays of an ``ActionScaling`` on one device, (A,) each, and what follows from them.
+
+    Attributes:
+        offset: see there.
+        limit: likewise.
+        centre: likewise.
+        spread: likewise.
+        log_spread: its logarithm.
+        low: v of the smallest action that is told from the limit.
+        high: of the largest.
+    """
+
+    offset: Tensor
+    limit: Tensor
+    centre: Tensor
+    spread: Tensor
+    log_spread: Tensor
+    low: Tensor
+    high: Tensor
+
+
 @dataclass(frozen=True)
 class ActionScaling:
     """v = (atanh((a - offset) / limit) - centre) / spread; arrays of shape (A,).
@@ -64,6 +87,7 @@ class ActionScaling:
     limit: np.ndarray
     centre: np.ndarray
     spread: np.ndarray
+    _tensors: dict[torch.device, ActionTensors] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def fit(cls, actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> ActionScaling:
@@ -78,26 +102,37 @@ class ActionScaling:
         raw = _atanh(actions, self.offset, self.limit)
         return torch.from_numpy(((raw - self.centre) / self.spread).astype(np.float32))
 
+    def on(self, device: torch.device) -> ActionTensors:
+        """The arrays on a device; moved there once, since a step that is replayed on a GPU cannot fetch them."""
+        found = self._tensors.get(device)
+        if found is None:
+            most = math.atanh(ACTION_CLIP)
+            bounds = ((sign * most - self.centre) / self.spread for sign in (-1, 1))
+            arrays = (self.offset, self.limit, self.centre, self.spread)
+            offset, limit, centre, spread, low, high = (torch.from_numpy(a).to(device) for a in (*arrays, *bounds))
+            found = ActionTensors(offset, limit, centre, spread, torch.log(spread), low, high)
+            self._tensors[device] = found
+        return found
+
     def action(self, value: Tensor) -> Tensor:
         """Actions in their own units, (N, A), for v."""
-        centre, spread = torch.from_numpy(self.centre), torch.from_numpy(self.spread)
-        return torch.from_numpy(self.offset) + torch.from_numpy(self.limit) * torch.tanh(centre + spread * value)
+        known = self.on(value.device)
+        return known.offset + known.limit * torch.tanh(known.centre + known.spread * value)
 
     def saturate(self, value: Tensor) -> Tensor:
         """Pulls v inside the limits as recorded actions are."""
-        most = math.atanh(ACTION_CLIP)
-        low = torch.from_numpy((-most - self.centre) / self.spread)
-        high = torch.from_numpy((most - self.centre) / self.spread)
-        return torch.clamp(value, low, high)
+        known = self.on(value.device)
+        return torch.clamp(value, known.low, known.high)
 
     def log_volume(self, value: Tensor) -> Tensor:
         """Per dimension log |dv/da|, (N, A), with a in units of ``limit``; added to log N(v) it gives log p(a).
 
         Uses log(1 - tanh^2 u) = 2 (log 2 - u - softplus(-2u)), exact where 1 - a^2 is not.
         """
-        raw = torch.from_numpy(self.centre) + torch.from_numpy(self.spread) * value
+        known = self.on(value.device)
+        raw = known.centre + known.spread * value
         slope = 2 * (math.log(2) - raw - functional.softplus(-2 * raw))
-        return -torch.log(torch.from_numpy(self.spread)) - slope
+        return -known.log_spread - slope
 
 
 def _atanh(actions: np.ndarray, offset: np.ndarray, limit: np.ndarray) -> np.ndarray:

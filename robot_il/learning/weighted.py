@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robot_il.learning.adam import Adam
 from robot_il.learning.bootstrap import BootstrapConfig, Steps
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
 from robot_il.learning.gaussian import GaussianLearner
@@ -113,9 +114,7 @@ class Ratio:
         problem, self._config = learner.problem, learner.config
         self.name = name
         self._columns = problem.states + (0 if states_only else problem.actions)
-        self.network = Discriminator(self._columns, self._config.ratio_hidden)
-        # Without an optimiser among the learner's: it is stored and restored, but no step moves it.
-        learner.modules[name] = self.network
+        self.network = learner.keep(name, Discriminator(self._columns, self._config.ratio_hidden))
         self._train = tuple(_rows(problem, sources, held_out=False) for sources in (over, under))
         self._held_out = tuple(_rows(problem, sources, held_out=True) for sources in (over, under))
         self._seen = torch.zeros(1)
@@ -125,14 +124,13 @@ class Ratio:
         config = self._config
         if not config.ratio_pretrain_steps:
             return
-        optimiser = torch.optim.Adam(
-            self.network.parameters(), lr=config.ratio_lr, weight_decay=config.ratio_decay, fused=True
-        )
+        optimiser = Adam(self.network.parameters(), config.ratio_lr, config.ratio_decay)
         fit_until_stopped(
             self.network,
             optimiser,
             lambda: self._loss(*(rows.draw(config.batch, generator) for rows in self._train)),
             self._held_out_loss,
+            generator,
             steps=config.ratio_pretrain_steps,
             every=config.evaluate_every,
             stopping=EarlyStopping(config.patience_steps, config.patience_share),
@@ -178,7 +176,7 @@ def held_out_steps(problem: Problem, labels: tuple[str, ...]) -> Steps:
     rows = problem.coordinates.rows(data, index)
     first = np.diff(data.episode, prepend=-1) != 0
     flags = (torch.from_numpy(flag[index]) for flag in (data.terminals, first))
-    return Steps.extend(rows, problem.coordinates.state(data.next_observations[index]), *flags)
+    return Steps.extend(rows, problem.coordinates.state(data.next_observations[index]), *flags).to(problem.device)
 
 
 def silenced(network: _Network) -> _Network:
@@ -288,9 +286,9 @@ class WeightedLearner(GaussianLearner):
         loss = weighted_nll(self._weight, row_sum(self.log_policy(batch.steps.rows)))
         return batch.values | {"policy": loss}
 
-    def step(self) -> dict[str, float]:
+    def move(self) -> dict[str, Tensor]:
         """See ``Learner``."""
-        losses = super().step()
+        losses = super().move()
         if self.weigher.joint:
             self.weigher.follow()
         return losses
@@ -310,7 +308,7 @@ class WeightedLearner(GaussianLearner):
     def row_weights(self, source: Source) -> Tensor:
         """See ``Learner``; in units of the mean over all candidates' rows."""
         if source.name not in self.candidates:
-            return torch.zeros(len(source.train))
+            return torch.zeros(len(source.train), device=self.problem.device)
         sizes = [len(self.problem.sources[name].train) for name in self.candidates]
         return self.weights(self._steps).split(sizes)[self.candidates.index(source.name)]
 

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from robot_il.spec import CONTROL_RATE_HZ, LIMITS, Mode
+from robot_il.spec import LIMITS, Mode
 
 APPLIED_TOLERANCE_NM: Final = 0.02
-SLEW_TICKS: Final = math.ceil(2 * LIMITS.wheel_torque_nm / LIMITS.wheel_torque_slew_nm_s * CONTROL_RATE_HZ)
-"""Periods that the slew limit may take from one end of the torque range to the other."""
+SLEW_S: Final = 2 * LIMITS.wheel_torque_nm / LIMITS.wheel_torque_slew_nm_s
+"""Time that the slew limit may take from one end of the torque range to the other."""
 
 
 def steps(ticks: np.ndarray, name: str) -> np.ndarray:
@@ -43,13 +43,17 @@ def longest_repeat(values: np.ndarray, where: np.ndarray) -> int:
     return int(runs.max()) + 1 if len(runs) else 0
 
 
-def disagreement(ticks: np.ndarray) -> tuple[int, int]:
+def disagreement(ticks: np.ndarray, rate_hz: int) -> tuple[int, int]:
     """Ticks on which a wheel's applied torque is none of what was in force, and ticks that could be compared.
 
     The torque applied over a period lies between those of the commands in force over it and, as the MCU limits its
-    slew, over the ``SLEW_TICKS`` periods before. Compared are ticks with that much unbroken, armed history.
+    slew, over the periods of ``SLEW_S`` before. Compared are ticks with that much unbroken, armed history.
+
+    Args:
+        ticks: (T,) of ``spec.TICK_DTYPE``.
+        rate_hz: at which they were recorded.
     """
-    depth = SLEW_TICKS + 2
+    depth = math.ceil(SLEW_S * rate_hz) + 2
     if len(ticks) < depth:
         return 0, 0
     seqs, first = np.unique(ticks["sent_seq"], return_index=True)

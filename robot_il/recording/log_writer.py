@@ -16,6 +16,7 @@ from typing import IO, Any, Final, cast
 
 from mcap.writer import CompressionType, Writer
 
+from robot_il.control.build import build_identity
 from robot_il.errors import LogError
 from robot_il.recording import schema
 from robot_il.spec import CONTROL_PERIOD_S, SPEC_HASH, TICK_DTYPE
@@ -222,6 +223,7 @@ def describe_writer() -> dict[str, Any]:
         "format_version": schema.FORMAT_VERSION,
         "spec_hash": SPEC_HASH,
         "version": package_version(),
+        "build": build_identity(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "started_unix_ns": time.time_ns(),

@@ -13,9 +13,10 @@ from mcap.writer import MCAP0_MAGIC
 
 from robot_il.errors import LogError
 from robot_il.recording import schema
+from robot_il.recording.layouts import Layout, layout_of
 from robot_il.recording.scan import Message, Scan, scan
 from robot_il.recording.session import Session
-from robot_il.spec import LABELS, SPEC_HASH, TICK_DTYPE
+from robot_il.spec import LABELS
 
 COMPLETE: Final = "complete"
 CUT: Final = "cut"
@@ -28,7 +29,9 @@ class Log:
 
     Attributes:
         path: the file.
-        ticks: ``TICK_DTYPE`` array of shape (T,), read-only, in the units of ``spec.TICK_SIGNALS``.
+        ticks: ``TICK_DTYPE`` array of shape (T,), read-only, in the units of ``spec.TICK_SIGNALS``, whatever the format
+            of the file.
+        layout: the file's own: format version, spec hash, and the signals that it does not have (NaN in ``ticks``).
         events: each with ``host_ns``, ``name``, ``detail``.
         session: what the recording says about itself.
         label: the newest label message, else the session's.
@@ -43,6 +46,7 @@ class Log:
 
     path: Path
     ticks: np.ndarray
+    layout: Layout
     events: list[dict[str, Any]]
     session: Session
     label: str
@@ -63,8 +67,8 @@ def read_log(path: Path, *, allow_incomplete: bool = True) -> Log:
         allow_incomplete: whether a cut or damaged log is returned with what is left of it.
 
     Raises:
-        LogError: no such file, not a log of this robot or spec, nothing left of it; or it is not complete and
-            ``allow_incomplete`` is false.
+        LogError: no such file, not a log of this robot, of an unknown format or with other signals, nothing left of
+            it; or it is not complete and ``allow_incomplete`` is false.
     """
     data = _read(path)
     if data[: len(MCAP0_MAGIC)] != MCAP0_MAGIC:
@@ -73,8 +77,7 @@ def read_log(path: Path, *, allow_incomplete: bool = True) -> Log:
     found = scan(data)
     if not found.channels and not found.messages:
         raise LogError(f"a log in {path}", f"a file cut after {len(data)} bytes, before its session", "record again")
-    _check_ours(path, found)
-    log = _assemble(path, found, hashlib.sha256(data).hexdigest())
+    log = _assemble(path, found, _layout(path, found), hashlib.sha256(data).hexdigest())
     if log.status != COMPLETE and not allow_incomplete:
         remedy = f"see what is left with robot-il log recover {path}"
         raise LogError(f"a complete log in {path}", f"one that is {log.status}: {'; '.join(log.problems)}", remedy)
@@ -88,7 +91,12 @@ def _read(path: Path) -> bytes:
         raise LogError(f"to read a log in {path}", error.strerror or str(error), "check the name") from error
 
 
-def _check_ours(path: Path, found: Scan) -> None:
+def _layout(path: Path, found: Scan) -> Layout:
+    """The layout of the ticks, of a file that is a log of ours.
+
+    Raises:
+        LogError: someone else's file, or of a format or with signals that this build does not read.
+    """
     channel = found.channels.get(schema.TICK_CHANNEL)
     kind = found.schemas.get(channel.schema_id) if channel else None
     if channel is None or channel.topic != schema.TICK_TOPIC or (kind and kind.name != schema.TICK_SCHEMA_NAME):
@@ -98,18 +106,21 @@ def _check_ours(path: Path, found: Scan) -> None:
             f"someone else's MCAP file with topics {topics[:200]}",
             "import it with robot-il dataset import",
         )
-    theirs = channel.metadata.get("spec_hash", "none")
-    version = channel.metadata.get("format_version", "none")
-    if theirs != SPEC_HASH or version != str(schema.FORMAT_VERSION):
+    try:
+        return layout_of(channel, kind)
+    except LogError as error:
+        raise LogError(f"{error.expected} in {path}", error.came, error.remedy) from None
+
+
+def _assemble(path: Path, found: Scan, layout: Layout, sha256: str) -> Log:
+    record = schema.tick_record(layout.dtype.itemsize)
+    if found.tick_size not in (0, record.itemsize):
         raise LogError(
-            f"spec {SPEC_HASH[:12]}, log format {schema.FORMAT_VERSION} in {path}",
-            f"spec {theirs[:12]}, log format {version[:12]}",
-            "read it with the version of robot-il that wrote it",
+            f"ticks of {record.itemsize} bytes, as the schema in {path} says",
+            f"{found.tick_size} bytes",
+            "read it with the version that wrote it",
         )
-
-
-def _assemble(path: Path, found: Scan, sha256: str) -> Log:
-    records = np.frombuffer(b"".join(found.ticks), schema.TICK_RECORD)
+    records = np.frombuffer(b"".join(found.ticks), record)
     if (records["cdr"].view("<u4") != np.frombuffer(schema.CDR_HEADER, "<u4")).any():
         raise LogError("ticks in little-endian CDR", "another encoding", "read it with the version that wrote it")
     lost = _lost_ticks(records["sequence"], found.written_ticks)
@@ -126,7 +137,8 @@ def _assemble(path: Path, found: Scan, sha256: str) -> Log:
     session = Session.from_json(sessions[0])
     return Log(
         path=path,
-        ticks=_rows(records),
+        ticks=_rows(records, layout),
+        layout=layout,
         events=by_channel.get(schema.EVENT_CHANNEL, []),
         session=session,
         label=_label(by_channel.get(schema.LABEL_CHANNEL, []), session),
@@ -140,10 +152,9 @@ def _assemble(path: Path, found: Scan, sha256: str) -> Log:
     )
 
 
-def _rows(records: np.ndarray) -> np.ndarray:
-    """The packed rows of the records, as a contiguous array of its own."""
-    # copied as opaque bytes: numpy would copy a structure field by field
-    rows = records.view(schema.OPAQUE_TICK_RECORD)["row"].copy().view(TICK_DTYPE)
+def _rows(records: np.ndarray, layout: Layout) -> np.ndarray:
+    """The rows of the records in today's layout, read-only."""
+    rows = layout.rows(records["row"])
     rows.flags.writeable = False
     return rows
 

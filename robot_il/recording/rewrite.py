@@ -1,4 +1,7 @@
-"""Makes a new file from a log: to recover what is left of it, or to change its label. The ticks stay bit for bit."""
+"""Makes a new file from a log: to recover what is left of it, or to change its label. The ticks stay bit for bit.
+
+The new file is of this build's format, whatever the old one's was; what an older format did not record stays unknown.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from robot_il.errors import LogError
 from robot_il.recording import schema
@@ -117,7 +120,7 @@ def _write(log: Log, out: Path, reason: str, dropped: int, label: str | None = N
         raise LogError(f"no file {out} yet", "one that exists", "name another with --out")
     file = LogFile(out.with_name(out.name + ".part"))
     try:
-        writer = LogWriter(file, log.session.to_json(), log.written_by, log.messages[0].host_ns)
+        writer = LogWriter(file, log.session.to_json(), _writer_of(log), log.messages[0].host_ns)
         _copy(log, writer)
         if label:
             host_ns = writer.last_ns
@@ -131,6 +134,12 @@ def _write(log: Log, out: Path, reason: str, dropped: int, label: str | None = N
         file.close()
         if file.path != out:
             file.path.unlink(missing_ok=True)
+
+
+def _writer_of(log: Log) -> dict[str, Any]:
+    """Who recorded it, and the format it was recorded in where the new file is of another."""
+    converted = {"converted_from_format": log.layout.format_version} if log.layout.missing else {}
+    return {**log.written_by, **converted}
 
 
 def _copy(log: Log, writer: LogWriter) -> None:

@@ -21,7 +21,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Schema, Statistics
 from mcap.writer import MCAP0_MAGIC
 
-from robot_il.recording.schema import TICK_CHANNEL, TICK_RECORD
+from robot_il.recording.schema import TICK_CHANNEL
 
 MAX_CHUNK_BYTES: Final = 1 << 20
 """Bound on a chunk, compressed and not; the writer stays far below."""
@@ -35,9 +35,7 @@ _DATA_END: Final = struct.Struct("<BQI")
 _FOOTER_START: Final = _RECORD.pack(Opcode.FOOTER, 20)
 _ANY_CHUNK: Final = re.compile(rb"\x06[\x00-\xff]{3}\x00{5}")
 """Start of a chunk record of less than 16 MiB."""
-_TICK_START: Final = np.frombuffer(
-    _RECORD.pack(Opcode.MESSAGE, TICK_RECORD.itemsize - _RECORD.size) + struct.pack("<H", TICK_CHANNEL), np.uint8
-)
+_CHANNEL: Final = struct.Struct("<H")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,8 @@ class Scan:
     """What a walk found.
 
     Attributes:
-        ticks: bytes of whole ``TICK_RECORD`` records, in file order.
+        ticks: bytes of whole tick records, in file order, all of ``tick_size``.
+        tick_size: bytes of one tick's record, 0 before the first; whether it fits the schema is for the reader.
         messages: all other messages, in file order.
         channels: by number.
         schemas: by number.
@@ -72,6 +71,7 @@ class Scan:
     """
 
     ticks: list[bytes] = field(default_factory=list)
+    tick_size: int = 0
     messages: list[Message] = field(default_factory=list)
     channels: dict[int, Channel] = field(default_factory=dict)
     schemas: dict[int, Schema] = field(default_factory=dict)
@@ -124,27 +124,32 @@ class Scan:
 
     def _take_ticks(self, content: bytes) -> bool:
         """The usual case, a chunk of nothing but ticks, without a loop."""
-        count, rest = divmod(len(content), TICK_RECORD.itemsize)
+        size = self.tick_size or _size_of_tick(content)
+        count, rest = divmod(len(content), size) if size else (0, 0)
         if rest or not count:
             return False
-        starts = np.frombuffer(content, np.uint8).reshape(count, -1)[:, : len(_TICK_START)]
-        if not (starts == _TICK_START).all():
+        start = np.frombuffer(_RECORD.pack(Opcode.MESSAGE, size - _RECORD.size) + _CHANNEL.pack(TICK_CHANNEL), np.uint8)
+        if not (np.frombuffer(content, np.uint8).reshape(count, -1)[:, : len(start)] == start).all():
             return False
         self.ticks.append(content)
+        self.tick_size = size
         self._tick_count += count
         return True
 
     def _take_record(self, opcode: int, record: bytes) -> None:
         body = record[_RECORD.size :]
-        if opcode == Opcode.MESSAGE and len(body) >= _MESSAGE.size:
-            channel, _, host_ns, _ = _MESSAGE.unpack_from(body)
-            if channel == TICK_CHANNEL and len(record) == TICK_RECORD.itemsize:
-                self.ticks.append(record)
-                self._tick_count += 1
-            else:
-                self.messages.append(Message(channel, host_ns, body[_MESSAGE.size :], self._tick_count))
-        else:
+        if opcode != Opcode.MESSAGE or len(body) < _MESSAGE.size:
             self.take_description(opcode, body)
+            return
+        channel, _, host_ns, _ = _MESSAGE.unpack_from(body)
+        if channel != TICK_CHANNEL:
+            self.messages.append(Message(channel, host_ns, body[_MESSAGE.size :], self._tick_count))
+        elif self.tick_size in (0, len(record)):
+            self.ticks.append(record)
+            self.tick_size = len(record)
+            self._tick_count += 1
+        else:
+            self.damage.append(f"a tick of {len(record)} bytes among those of {self.tick_size}")
 
     def take_description(self, opcode: int, body: bytes) -> None:
         """Keeps a schema, channel or statistics record; others are passed over."""
@@ -160,6 +165,15 @@ class Scan:
                 self.written_ticks = Statistics.read(stream).channel_message_counts.get(TICK_CHANNEL, 0)
         except (EndOfFile, struct.error, UnicodeDecodeError):
             self.damage.append("a schema, channel or statistics record that makes no sense")
+
+
+def _size_of_tick(content: bytes) -> int:
+    """Bytes of the record at the front of a chunk if that is a tick, else 0."""
+    if len(content) < _RECORD.size + _MESSAGE.size:
+        return 0
+    opcode, length = _RECORD.unpack_from(content)
+    is_tick = opcode == Opcode.MESSAGE and _CHANNEL.unpack_from(content, _RECORD.size)[0] == TICK_CHANNEL
+    return _RECORD.size + length if is_tick and _MESSAGE.size <= length < MAX_CHUNK_BYTES else 0
 
 
 def scan(data: bytes) -> Scan:

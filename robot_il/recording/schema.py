@@ -22,7 +22,8 @@ LABEL_TOPIC: Final = "/label"
 SESSION_TOPIC: Final = "/session"
 TICK_SCHEMA_NAME: Final = "robot_il/Tick"
 
-_ROS_TYPES = {"u8": "uint64", "i8": "int64", "u4": "uint32", "f4": "float32", "u2": "uint16", "u1": "uint8"}
+ROS_TYPES: Final = {"u8": "uint64", "i8": "int64", "u4": "uint32", "f4": "float32", "u2": "uint16", "u1": "uint8"}
+"""ROS 2 type of each type code of the spec."""
 
 
 def tick_schema() -> str:
@@ -31,7 +32,7 @@ def tick_schema() -> str:
     CDR aligns a field to its own size, counted from the end of its header; ``TICK_SIGNALS`` is sorted widest type
     first, so the serialised message is the header and one packed row.
     """
-    lines = (f"{_ROS_TYPES[signal.dtype]} {signal.name}  # [{signal.unit}] {signal.meaning}" for signal in TICK_SIGNALS)
+    lines = (f"{ROS_TYPES[signal.dtype]} {signal.name}  # [{signal.unit}] {signal.meaning}" for signal in TICK_SIGNALS)
     return "\n".join(lines) + "\n"
 
 
@@ -82,10 +83,19 @@ _RECORD_HEAD = [
     ("publish_time", "<u8"),
     ("cdr", "V4"),
 ]
-TICK_RECORD: Final = np.dtype([*_RECORD_HEAD, ("row", TICK_DTYPE)])
-"""One MCAP message record that holds a tick: all of them are of one size, so numpy reads many at once."""
-OPAQUE_TICK_RECORD: Final = np.dtype([*_RECORD_HEAD, ("row", f"V{TICK_DTYPE.itemsize}")])
-"""The same, the row as bytes."""
+
+
+def tick_record(row_bytes: int) -> np.dtype:
+    """One MCAP message record that holds a tick, its row as bytes: numpy reads many at once, for all are of one size.
+
+    Args:
+        row_bytes: size of the packed row.
+    """
+    return np.dtype([*_RECORD_HEAD, ("row", f"V{row_bytes}")])
+
+
+TICK_RECORD: Final = tick_record(TICK_DTYPE.itemsize)
+"""That of this build."""
 
 TICK_CHANNEL: Final = 1
 EVENT_CHANNEL: Final = 2

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from robot_il.errors import ConfigError, LogError
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import CONTROL_RATE_HZ, LABELS, LOOP_RATES_HZ, TASKS
 
 MAX_SESSION_BYTES = 256 * 1024
 """Bound on the JSON text of a session, writing and reading."""
@@ -39,6 +39,18 @@ class Session:
         if self.task not in TASKS:
             raise ConfigError(f"a task of {', '.join(TASKS)}", repr(self.task), "name one of them")
         check_label(self.label)
+
+    @property
+    def rate_hz(self) -> int:
+        """Ticks a second that were asked for; recordings that do not say were made at the control rate.
+
+        Raises:
+            LogError: a rate that no loop runs at.
+        """
+        rate_hz = self.device.get("rate_hz", CONTROL_RATE_HZ)
+        if rate_hz not in LOOP_RATES_HZ:
+            raise LogError(f"a rate of {', '.join(map(str, LOOP_RATES_HZ))} Hz", f"{rate_hz!r}", "record again")
+        return int(rate_hz)
 
     def to_json(self) -> dict[str, Any]:
         """The session as JSON values.

@@ -9,6 +9,7 @@ import pytest
 from robot_il.control.controllers import LinearController
 from robot_il.control.device import State
 from robot_il.control.guard import Decision, Guard, GuardLimits, LoopInput, implausible_signal
+from robot_il.control.region import Region
 from robot_il.control.supervisor import Reason, SupervisorState
 from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS, TASKS, TORQUE_LIMIT_NM, Mode
 
@@ -33,13 +34,20 @@ class Constant:
         return self.answer
 
 
+_sent = itertools.count(1)
+
+
 def state(mode: Mode = Mode.ARMED, **changes: float) -> State:
-    values: dict = dict.fromkeys(State._fields, 0.0) | {"battery": 24.0, "mode": int(mode), "faults": 0} | changes
-    return State(**values)
+    """A STATE newer than any made before."""
+    number = next(_sent)
+    values: dict = dict.fromkeys(State._fields, 0.0) | {"mcu_time_us": 5000 * number, "state_seq": number}
+    return State(**values | {"battery": 24.0, "mode": int(mode), "faults": 0} | changes)
 
 
-def running(controller: object, limits: GuardLimits = INSTANT, fallback: float = 0.125) -> Guard:
-    guard = Guard(controller, Constant(fallback), limits)
+def running(
+    controller: object, limits: GuardLimits = INSTANT, fallback: float = 0.125, region: Region | None = None
+) -> Guard:
+    guard = Guard(controller, Constant(fallback), limits, region=region)
     guard.decide(state(Mode.DISARMED), LoopInput.ARM_REQUESTED)
     assert guard.supervisor.state is SupervisorState.ARMING
     return guard
@@ -54,7 +62,8 @@ def test_nothing_is_sent_before_the_mcu_is_armed() -> None:
 
 def test_the_controller_drives_from_the_first_armed_state() -> None:
     decision = running(Constant(1.0)).decide(state())
-    assert decision == Decision(True, None, pytest.approx(math.nan, nan_ok=True), 1.0, 1.0, 0.5, 0.5, 1)
+    no_number = pytest.approx(math.nan, nan_ok=True)
+    assert decision == Decision(True, None, no_number, 1.0, 1.0, 0.5, 0.5, 1, no_number)
 
 
 @pytest.mark.parametrize("torque", [math.nan, math.inf, -math.inf, RuntimeError("broken")])

@@ -14,11 +14,15 @@ MCU_ARMED           .       RUNNING    .          .          .         .
 ARM_REFUSED         .       SAFE_STOP  .          .          .         .
 CONTROLLER_FAILED   .       .          FALLBACK   .          .         .
 CONTROLLER_SLOW     .       .          FALLBACK   .          .         .
+CONTROLLER_LATE     .       .          FALLBACK   .          .         .
 REGION_LEFT         .       .          FALLBACK   .          .         .
 REGION_REGAINED     .       .          .          RUNNING    .         .
 OBSERVATION_INVALID .       SAFE_STOP  SAFE_STOP  SAFE_STOP  .         .
+OBSERVATION_REPEATED .      SAFE_STOP  FALLBACK   .          .         .
 OBSERVATION_STALE   .       SAFE_STOP  FALLBACK   .          .         .
 OBSERVATION_LOST    .       SAFE_STOP  SAFE_STOP  SAFE_STOP  .         .
+OPERATOR_SILENT     .       .          FALLBACK   .          .         .
+OPERATOR_LOST       .       SAFE_STOP  FALLBACK   .          .         .
 STOP_REQUESTED      .       SAFE_STOP  FALLBACK   .          .         .
 SETTLED             .       .          .          SAFE_STOP  .         .
 TILT_EXCEEDED       .       SAFE_STOP  SAFE_STOP  SAFE_STOP  .         .
@@ -40,6 +44,23 @@ def test_every_state_meets_every_event(state: S, event: E, following: str) -> No
     supervisor.state = state
     supervisor.handle(event)
     assert supervisor.state is (state if following == "." else S[following])
+
+
+LEAVES_RUNNING = set(E) - {E.ARM_REQUESTED, E.MCU_ARMED, E.ARM_REFUSED, E.REGION_REGAINED, E.SETTLED, E.MCU_DISARMED}
+
+
+@pytest.mark.parametrize("event", sorted(LEAVES_RUNNING, key=lambda event: event.name))
+def test_whatever_goes_wrong_leaves_running_and_says_why(event: E) -> None:
+    supervisor = Supervisor()
+    supervisor.state = S.RUNNING
+    assert supervisor.handle(event)
+    assert supervisor.state in (S.FALLBACK, S.SAFE_STOP, S.FAULT)
+    assert supervisor.reasons == Reason[event.name]
+
+
+def test_every_reason_is_an_event_and_has_a_bit_of_its_own() -> None:
+    assert set(Reason.__members__) <= set(E.__members__)
+    assert len({int(reason) for reason in Reason}) == len(Reason.__members__)
 
 
 def test_reasons_gather_until_the_next_arming() -> None:

@@ -56,6 +56,7 @@ class Abuser:
             for name in FLOAT_SENSORS:
                 setattr(sensors, name, 0.0)
             sensors.accel_z, sensors.battery = 9.81, 24.0
+        sensors.gyro_yaw += self.rng.choice((-1e-3, 1e-3))  # samples that never change are those of a sensor that hangs
         sensors.fresh = self.rng.random() < 0.95
         sensors.wheel_left += self.rng.uniform(-0.06, 0.06)
 

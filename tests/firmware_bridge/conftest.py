@@ -11,7 +11,18 @@ from firmware_bridge.protocol import Decoder, encode
 from robot_il.control.device import State
 from robot_il.spec import TICKS_PER_STATE, Event
 
+NOISE_RAD_S = 1e-6
+"""Of the yaw gyro: samples that never change are those of a sensor that hangs."""
 BOARD = Board(boot_id=0xB007, robot_id=3, wheel_radius_m=0.05)
+
+
+def tick(firmware: Firmware) -> None:
+    """One millisecond with a gyro that is alive."""
+    noise = NOISE_RAD_S if firmware.time_us // 1000 % 2 else 0.0
+    yaw_rate = firmware.sensors.gyro_yaw
+    firmware.sensors.gyro_yaw = yaw_rate + noise
+    firmware.tick()
+    firmware.sensors.gyro_yaw = yaw_rate
 
 
 class Bench:
@@ -46,7 +57,7 @@ class Bench:
 
     def tick(self, count: int = 1) -> None:
         for _ in range(count):
-            self.firmware.tick()
+            tick(self.firmware)
             self.collect()
 
     def send(self, name: str, *values: float) -> None:
@@ -131,7 +142,7 @@ class MemoryLink:
             if self.clock.time_ns >= deadline_ns:
                 return b""
             self.clock.time_ns += 1_000_000
-            self.firmware.tick()
+            tick(self.firmware)
         return data
 
     def write(self, data: bytes) -> None:

@@ -17,6 +17,7 @@ from robot_il.errors import ConfigError
 from robot_il.spec import MESSAGES, Event, Mode
 from tests.firmware_bridge.abuse import Abuser
 from tests.firmware_bridge.c_messages import STRUCTS, Request, unpacked
+from tests.firmware_bridge.conftest import tick
 from tests.firmware_bridge.image_tools import reason_without
 
 if reason_without():
@@ -74,11 +75,11 @@ def events(firmware: EmulatedFirmware) -> list[Event]:
 def drive(firmware: EmulatedFirmware, torque: float) -> None:
     """Arms and commands, up to full torque."""
     for _ in range(10):
-        firmware.tick()
+        tick(firmware)
     firmware.receive(encode("ARM", BOARD.boot_id, 2))
     for sequence in range(1, 4):
         for _ in range(5):
-            firmware.tick()
+            tick(firmware)
         firmware.receive(encode("COMMAND", sequence, 2 + sequence, torque, torque))
     firmware.tick()
     firmware.transmit()
@@ -171,7 +172,7 @@ def test_a_tick_leaves_the_core_most_of_its_millisecond():
 
 
 def test_a_core_too_slow_for_its_ticks_keeps_the_time_by_making_up_for_missed_ones():
-    firmware = EmulatedFirmware(BOARD, instructions_per_ms=2_000)
+    firmware = EmulatedFirmware(BOARD, instructions_per_ms=2_400)
     for _ in range(50):
         firmware.tick()
     start = firmware.time_us

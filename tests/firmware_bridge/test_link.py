@@ -18,7 +18,7 @@ from firmware_bridge.link import SerialLink
 from firmware_bridge.serial_device import SerialDevice
 from robot_il.errors import LinkError, ProtocolError
 from robot_il.spec import Mode
-from tests.firmware_bridge.conftest import BOARD
+from tests.firmware_bridge.conftest import BOARD, tick
 
 SECOND_NS = 1_000_000_000
 
@@ -140,7 +140,7 @@ class Robot(threading.Thread):
 
     def run(self) -> None:
         while not self.stop.is_set():
-            self.firmware.tick()
+            tick(self.firmware)
             if select.select([self._far], [], [], 0.001)[0]:
                 self.firmware.receive(os.read(self._far, 4096))
             os.write(self._far, self.firmware.transmit())

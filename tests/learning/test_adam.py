@@ -53,11 +53,40 @@ def test_it_goes_on_from_its_stored_state_bit_for_bit():
         assert same(ours, other)
 
 
+def test_a_gradient_laid_out_otherwise_moves_the_same_entries():
+    """The derivative of a transpose is one; the fused kernel reads memory in order, whatever the layout."""
+    ours, theirs = (nn.Parameter(torch.arange(12.0).reshape(3, 4)) for _ in range(2))
+    gradient = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    Adam([ours], 1e-2).move([gradient.T.contiguous().T])
+    Adam([theirs], 1e-2).move([gradient])
+    assert torch.equal(ours, theirs)
+
+
+def test_it_goes_on_from_what_torchs_stored():
+    theirs = network()
+    reference = torch.optim.Adam(theirs.parameters(), lr=1e-2, fused=True)
+    ours, fresh = network(), network()
+    begun, mover = Adam(fresh.parameters(), 1e-2), Adam(ours.parameters(), 1e-2)
+    begun.load_state_dict(reference.state_dict())  # of before the first step: there is nothing in it
+    for seed in range(6):
+        if seed == 3:
+            ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
+            mover.load_state_dict(copy.deepcopy(reference.state_dict()))
+        for parameter, gradient in zip(theirs.parameters(), gradients(theirs, seed), strict=True):
+            parameter.grad = gradient
+        begun.move(gradients(fresh, seed))
+        if seed >= 3:
+            mover.move(gradients(ours, seed))
+        reference.step()
+    assert same(ours, theirs)
+    assert same(fresh, theirs)
+
+
 def test_a_changed_step_size_takes_effect():
     ours = network()
     mover = Adam(ours.parameters(), 1e-2)
     mover.move(gradients(ours, 0))
     before = copy.deepcopy(ours.state_dict())
-    mover.param_groups[0]["lr"] = 0.0
+    mover.learning_rate = 0.0
     mover.move(gradients(ours, 1))
     assert all(map(torch.equal, before.values(), ours.state_dict().values()))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from robot_il.errors import DataError
-from robot_il.learning.dataset import COLUMNS, load_dataset, save_dataset
+from robot_il.learning.dataset import COLUMNS, content_hash, load_dataset, save_dataset
 from tests.learning.recordings import episode, made_dataset
 
 
@@ -63,7 +63,7 @@ def test_another_format_version_is_named(tmp_path, dataset):
     save_dataset(tmp_path / "d", dataset)
     path = tmp_path / "d" / "dataset.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 7'))
-    with pytest.raises(DataError, match="dataset format 1; came 7"):
+    with pytest.raises(DataError, match="dataset format 1 or 2; came 7"):
         load_dataset(tmp_path / "d")
 
 
@@ -154,3 +154,33 @@ def test_an_action_without_limits_is_refused(dataset):
     info = replace(dataset.info, action=(replace(dataset.info.action[0], low=None),))
     with pytest.raises(DataError, match="limits low < high"):
         replace(dataset, info=info)
+
+
+def timed(dataset, time_us):
+    columns = {**dataset.columns(), "time_us": time_us}
+    info = replace(dataset.info, hash=content_hash(columns, dataset.info))
+    return replace(dataset, time_us=time_us, info=info)
+
+
+def test_measured_times_are_a_column_of_format_2_and_covered_by_the_hash(tmp_path, dataset):
+    with_time = timed(dataset, 5000 * dataset.step.astype(np.int64) + 3)
+    save_dataset(tmp_path / "d", with_time)
+    assert json.loads((tmp_path / "d" / "dataset.json").read_text())["format"] == 2
+    np.testing.assert_array_equal(load_dataset(tmp_path / "d").time_us, with_time.time_us)
+    assert with_time.info.hash != dataset.info.hash
+    np.save(tmp_path / "d" / "time_us.npy", with_time.time_us + 1)
+    with pytest.raises(DataError, match="not what its hash says"):
+        load_dataset(tmp_path / "d")
+
+
+@pytest.mark.parametrize("step", [0, -1])
+def test_time_that_does_not_rise_inside_an_episode_is_named_by_row(dataset, step):
+    time_us = 5000 * dataset.step.astype(np.int64)
+    time_us[5] = time_us[4] + step
+    with pytest.raises(DataError, match="a step back after row 4"):
+        timed(dataset, time_us)
+
+
+def test_times_of_another_number_of_rows_are_refused(dataset):
+    with pytest.raises(DataError, match="time_us of shape"):
+        replace(dataset, time_us=np.arange(len(dataset) - 1))

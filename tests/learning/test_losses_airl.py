@@ -221,7 +221,7 @@ def test_a_fall_is_worth_less_than_going_on_at_the_lowest_reward():
     learner.value.body[-1].bias.data.fill_(-learner.config.reward_clip)
     learner.refresh()
     fell = learner.current.terminal > 0.5
-    assert learner._seen["reward"] == pytest.approx(-learner.config.reward_clip)
+    assert learner.seen["reward"] == pytest.approx(-learner.config.reward_clip)
     assert fell.any()
     assert learner.targets[fell, 2].max() <= learner.targets[~fell, 2].max() + 1e-5
 

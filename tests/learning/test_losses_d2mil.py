@@ -63,6 +63,7 @@ def test_settings_that_make_expert_weights_negative_are_refused(settings):
 
 
 def test_without_suboptimal_rows_and_with_d_r_alone_it_is_dmil():
+    """Eq. 34 and 35 at beta_o = 0, beta_r = 1 and without D_o are Eq. 22 and 24."""
     config, plain = D2MILConfig(beta_o=0.0, beta_r=1.0), DMILConfig()
     expert, rollout = torch.rand(2, 64, dtype=torch.float64)
     logs = torch.randn(2, 64, dtype=torch.float64)
@@ -79,6 +80,7 @@ def test_without_suboptimal_rows_and_with_d_r_alone_it_is_dmil():
 
 
 def test_the_optimum_of_positive_unlabeled_learning_is_the_scaled_ratio_of_densities():
+    """The minimum of Eq. 27: d* = eta p_e/p_u, point by point."""
     # Four points with so many positive and unlabeled rows; eta p_e <= p_u everywhere, so the clamp never acts.
     positive, unlabeled, eta = torch.tensor([40, 30, 20, 10]), torch.tensor([40, 20, 20, 20]), 0.5
     logits = torch.zeros(4, dtype=torch.float64, requires_grad=True)
@@ -128,8 +130,8 @@ def test_the_losses_of_a_step_are_the_equations_evaluated_one_by_one():
     losses = learner.losses(batch)
     with torch.no_grad():
         log_policy, log_model = learner.log_policy(batch).sum(1), learner.log_model(batch).sum(1)
-        d_r = (learner._seen["d_r"]).clamp(0.1, 0.9).chunk(3)
-        d_o = (learner._seen["d_o"]).clamp(0.1, 0.9).chunk(3)
+        d_r = (learner.seen["d_r"]).clamp(0.1, 0.9).chunk(3)
+        d_o = (learner.seen["d_o"]).clamp(0.1, 0.9).chunk(3)
         weight = (
             config.alpha - config.beta_o * config.eta / (d_o[0] * (1 - d_o[0])) - config.beta_r / d_r[0],
             (config.beta_o / (1 - d_o[1]) - config.beta_r / d_r[1]).clamp(min=0),

@@ -52,6 +52,7 @@ def bias(alpha: float, temperature: float) -> float:
     [(0.5, 1.0, 0.15), (0.5, 0.1, 0.024), (0.5, 0.01, 0.0026), (500.0, 1.0, 2.6e-4)],
 )
 def test_the_policy_is_biased_by_about_the_temperature_over_alpha(alpha, temperature, expected):
+    """Largest |pi - pi_e| at the maximum of J with phi(r) = r - r^2/(4 alpha), over exact occupancies."""
     assert bias(alpha, temperature) == pytest.approx(expected, rel=0.1)
 
 
@@ -70,6 +71,7 @@ def test_at_the_optimum_the_reward_tells_the_policys_occupancy_from_the_experts(
 
 
 def test_the_value_of_the_start_telescopes_along_the_experts_occupancy():
+    """(1 - gamma) E_s0[V(s0)] = E_e[V(s) - gamma V(s')] for any V."""
     value = torch.from_numpy(np.random.default_rng(0).normal(size=WORLD.states))
     along = (OCCUPANCY * (value[:, None] - DISCOUNT * value[FOLLOWING])).sum()
     start = (1 - DISCOUNT) * torch.from_numpy(WORLD.start) @ value

@@ -59,6 +59,7 @@ def test_the_soft_policy_is_a_distribution_and_prefers_the_reward(world):
 
 
 def test_the_gradient_of_the_likelihood_is_the_difference_of_the_visits(world):
+    """d NLL/d r = E_pi[visits] - E_D[visits], against central differences."""
     _, transitions, start, visits, acts = world
     guess = np.random.default_rng(1).normal(size=5)
     gradient = path_nll_gradient(guess, transitions, start, visits)

@@ -60,38 +60,43 @@ def test_the_critics_errors_are_summed_and_each_is_a_mean_over_rows():
 def test_the_target_takes_the_lower_of_both_slow_critics():
     learner = learner_of()
     constant(learner.reward, 0.0)
+    learner.judge_rows()
     batch = learner.draw()
     for first, second in ((1.0, 5.0), (5.0, 1.0)):
         constant(learner.critic_target.first, first)
         constant(learner.critic_target.second, second)
-        torch.testing.assert_close(learner.target(batch), torch.full((32,), 0.5 + 0.99 * 1.0))
+        torch.testing.assert_close(learner.target(*batch), torch.full((32,), 0.5 + 0.99 * 1.0))
 
 
 def test_the_target_stays_within_what_rewards_can_add_up_to():
     learner = learner_of()
     for critic in (learner.critic_target.first, learner.critic_target.second):
         constant(critic, 1e6)
-    assert float(learner.target(learner.draw()).max()) <= 1.0 + 0.99 * 100
+    assert float(learner.target(*learner.draw()).max()) <= 1.0 + 0.99 * 100
 
 
 @pytest.mark.parametrize(("reward", "lowest"), [("probability", 0.0), ("log-ratio", -3.0)])
 def test_after_a_fall_the_lowest_reward_goes_on_for_ever(reward, lowest):
     learner = learner_of(reward=reward)
     constant(learner.reward, 0.0)
-    batch = learner.draw()
+    learner.judge_rows()
+    batch, earned = learner.draw()
     table = batch.table.clone()
     table[:4, -2] = 1.0
     middle = 0.5 if reward == "probability" else 0.0
     for guess in (-1e6, 0.0, 1e6):
         for critic in (learner.critic_target.first, learner.critic_target.second):
             constant(critic, guess)
-        target = learner.target(replace(batch, table=table))
+        target = learner.target(replace(batch, table=table), earned)
         torch.testing.assert_close(target[:4], torch.full((4,), middle + 0.99 * lowest / 0.01))
         assert reward == "probability" or (target[4:] >= target[:4].max()).all()
 
 
 def test_noise_on_the_next_action_is_limited():
     quiet, loud = learner_of(target_noise=0.0), learner_of(target_noise=1e6, noise_limit=0.5)
+    for learner in (quiet, loud):
+        constant(learner.reward, 0.0)
+        learner.judge_rows()
     batch = quiet.draw()
     seen = []
     for learner in (quiet, loud):
@@ -100,8 +105,7 @@ def test_noise_on_the_next_action_is_limited():
                 critic.body = torch.nn.Linear(5, 1)
                 critic.body.weight.copy_(torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0]]))
                 critic.body.bias.zero_()
-        constant(learner.reward, 0.0)
-        seen.append(learner.target(batch))
+        seen.append(learner.target(*batch))
     difference = (seen[0] - seen[1]).abs() / 0.99
     torch.testing.assert_close(difference, torch.full((32,), 0.5))
 
@@ -158,8 +162,20 @@ def test_a_fitted_reward_is_higher_for_expert_states_and_stays_as_it_is():
     assert all(map(torch.equal, before, learner.reward.parameters()))
 
 
+def test_the_reward_of_a_drawn_row_is_what_the_fitted_network_says_of_it():
+    for reward in ("probability", "log-ratio"):
+        learner = learner_of(reward=reward, reward_pretrain_steps=20, reward_lr=3e-3)
+        learner.prepare(lambda what, done, most: None)
+        other = learner_of(reward=reward)
+        other.restore(learner.state())
+        for one in (learner, other):
+            steps, earned = one.draw()
+            expected = reward_of(learner.logit(steps), reward, 3.0).detach()
+            torch.testing.assert_close(earned, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_reward_of_states_does_not_look_at_actions():
-    batch = learner_of().draw()
+    batch, _ = learner_of().draw()
     table = batch.table.clone()
     table[:, 4] += 1.0
     for sees, same in (("state", True), ("state-action", False)):

@@ -96,7 +96,8 @@ def test_rewards_are_bounded_whatever_the_discriminator_says():
 
 
 def learner_of(steps: int = 0, **settings) -> UNIQLearner:
-    config = UNIQConfig(**SMALL | settings)
+    """With critics, unless the settings say otherwise."""
+    config = UNIQConfig(**SMALL | {"objective": "critics"} | settings)
     data = pendulum_dataset({"expert": 4, "undesirable": 4, "unlabeled": 4}, rows=30)
     learner = UNIQLearner(config, Problem.build(data, config.sources()), 0)
     learner.prepare(lambda what, done, most: None)

@@ -12,6 +12,7 @@ from robot_il.errors import ConfigError, DataError
 from robot_il.learning import trainer
 from robot_il.learning.bootstrap import ActorLearner
 from robot_il.learning.dataset import save_dataset
+from robot_il.learning.devices import CPU
 from robot_il.learning.learner import held_out_scores
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Problem
@@ -80,14 +81,15 @@ def runs(folder, tmp_path_factory):
     return make
 
 
-def fresh(name: str, dataset, seed: int = 0):
+def fresh(name: str, dataset, seed: int = 0, settings=None, device=CPU):
     method = METHODS[name]
-    config = method.config.parse(small_settings(name))
+    config = method.config.parse(small_settings(name) | (settings or {}))
     problem = Problem.build(
         dataset,
         config.sources(),
         drop_falls=method.learner.drop_falls,
         environment=pendulum_environment(dataset),
+        device=device,
     )
     return method.learner(config, problem, seed)
 

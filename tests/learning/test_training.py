@@ -12,6 +12,7 @@ import torch
 
 from robot_il.cli.main import main
 from robot_il.errors import ConfigError, DataError, TrainingError
+from robot_il.learning.adam import Adam
 from robot_il.learning.config import settings_from_words
 from robot_il.learning.dataset import load_dataset, save_dataset
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
@@ -51,14 +52,15 @@ def test_no_patience_means_no_stopping():
 
 def test_pretraining_ends_at_the_best_held_out_value():
     module = torch.nn.Linear(1, 1)
-    optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
+    optimiser = Adam([module.bias], 0.1)  # moves by 0.1 a step while the slope stays the same
     bias = lambda: float(module.bias.detach())  # noqa: E731
     start = bias()
     fit_until_stopped(
         module,
         optimiser,
-        lambda: -module.bias.sum(),  # moves the bias up by 0.1 a step
+        lambda: -module.bias.sum(),
         lambda: abs(bias() - start - 1.0),  # best after ten steps
+        torch.Generator(),
         steps=1000,
         every=1,
         stopping=EarlyStopping(5),

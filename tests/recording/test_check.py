@@ -158,14 +158,14 @@ def test_rejected_commands_are_counted_over_the_counters_wrap(examine, ticks):
 
 
 def test_a_robot_that_obeys_one_period_later_agrees():
-    assert disagreement(plausible_ticks(400))[0] == 0
-    assert disagreement(plausible_ticks(400))[1] > 390
+    assert disagreement(plausible_ticks(400), 200)[0] == 0
+    assert disagreement(plausible_ticks(400), 200)[1] > 390
 
 
 def test_torque_within_a_slew_between_two_commands_agrees():
     ticks = plausible_ticks(400)
     ticks["applied_left"][2:] = (ticks["sent_left"][:-2] + ticks["sent_left"][1:-1]) / 2
-    assert disagreement(ticks)[0] == 0
+    assert disagreement(ticks, 200)[0] == 0
 
 
 def test_a_robot_that_does_something_else_fails(examine, ticks):

@@ -1,7 +1,6 @@
 import pytest
 from mcap.writer import Writer
 
-from robot_il import spec
 from robot_il.errors import LogError
 from robot_il.recording import schema
 from robot_il.recording.reader import read_log
@@ -37,16 +36,3 @@ def test_someone_elses_mcap_is_refused_by_its_topics(tmp_path):
         read_log(foreign(tmp_path / "bag.mcap"))
     with pytest.raises(LogError, match="someone else's"):
         read_log(foreign(tmp_path / "clock.mcap", schema.TICK_TOPIC))
-
-
-def test_a_log_of_another_spec_is_refused_with_both_named(tmp_path):
-    metadata = {"spec_hash": "0123456789abcdef", "format_version": "1"}
-    with pytest.raises(LogError, match="0123456789ab") as caught:
-        read_log(foreign(tmp_path / "old.mcap", schema.TICK_TOPIC, schema.TICK_SCHEMA_NAME, metadata))
-    assert spec.SPEC_HASH[:12] in str(caught.value)
-
-
-def test_a_log_of_another_format_is_refused_with_both_named(tmp_path):
-    metadata = {"spec_hash": spec.SPEC_HASH, "format_version": "2"}
-    with pytest.raises(LogError, match=r"log format 1 .* log format 2"):
-        read_log(foreign(tmp_path / "new.mcap", schema.TICK_TOPIC, schema.TICK_SCHEMA_NAME, metadata))

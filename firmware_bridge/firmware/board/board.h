@@ -3,6 +3,7 @@
 #ifndef RIL_BOARD_H
 #define RIL_BOARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,15 @@ void ril_board_await_room(void);
 float ril_board_slipped_ms(void);
 
 void ril_board_feed_watchdog(void);
+
+#ifdef RIL_POLICY_IN_FIRMWARE
+/* Whether the host asks for the policy in the image: it is asked every so many ticks, 0 for not at all. A switch or a
+ * constant on a real board: the wire has no message for it. */
+uint32_t ril_board_policy_every(void);
+
+/* How the policy's self test at boot came out. */
+void ril_board_policy_tested(bool passed);
+#endif
 
 /* After a fault of the processor: drives off, by the shortest way. */
 void ril_board_drives_off(void);

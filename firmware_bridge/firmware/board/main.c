@@ -4,6 +4,10 @@
 
 #include "board.h"
 
+#ifdef RIL_POLICY_IN_FIRMWARE
+#include "policy.h"
+#endif
+
 #define CHUNK 64u /* bytes moved at a time */
 
 struct ril_mcu ril_mcu_of_board; /* a debugger, or the emulator, finds `outputs` at its address */
@@ -41,11 +45,45 @@ static void catch_up(struct ril_mcu *mcu, uint32_t missed) {
     ril_board_feed_watchdog();
 }
 
+#ifdef RIL_POLICY_IN_FIRMWARE
+/* Pair by pair, for the watchdog runs already. */
+static bool policy_proves_itself(void) {
+    for (int pair = 0; pair < RIL_POLICY_PAIRS; pair++) {
+        if (!ril_policy_check(pair)) {
+            return false;
+        }
+        ril_board_feed_watchdog();
+    }
+    return true;
+}
+
+static void take_policy(struct ril_mcu *mcu) {
+    bool passed = policy_proves_itself();
+    ril_board_policy_tested(passed);
+    if (passed) {
+        ril_mcu_carry(mcu, &ril_policy_of_image);
+    }
+}
+
+static void ask_for_policy(struct ril_mcu *mcu) {
+    ril_mcu_policy_every(mcu, ril_board_policy_every());
+}
+#else
+static void take_policy(struct ril_mcu *mcu) {
+    (void)mcu;
+}
+
+static void ask_for_policy(struct ril_mcu *mcu) {
+    (void)mcu;
+}
+#endif
+
 int main(void) {
     struct ril_mcu *mcu = &ril_mcu_of_board;
     struct ril_board board;
     ril_board_start(&board);
     ril_mcu_init(mcu, &board);
+    take_policy(mcu);
     uint32_t done = ril_board_ms();
     for (;;) {
         transmit(mcu);
@@ -58,6 +96,7 @@ int main(void) {
         }
         uint32_t now = ril_board_ms();
         if (now != done) {
+            ask_for_policy(mcu);
             catch_up(mcu, now - done);
             done = now;
         }

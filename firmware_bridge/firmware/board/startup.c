@@ -41,6 +41,9 @@ static const struct {
             [13] = fault,
             [14] = ril_systick_handler,
             [RIL_UART_INTERRUPT] = ril_uart_handler,
+#if RIL_UARTS > 1
+            [RIL_UART_INTERRUPT + 1] = ril_uart_handler,
+#endif
         },
 };
 

@@ -2,8 +2,13 @@
 #ifndef RIL_STARTUP_H
 #define RIL_STARTUP_H
 
-#define RIL_UART_INTERRUPT 15 /* exception 16, interrupt 0; a port puts its own number here */
-#define RIL_INTERRUPTS RIL_UART_INTERRUPT
+/* The serial line's place in the vector table behind reset, 15 being interrupt 0, and how many lines follow each other
+ * there; a port puts its own numbers here. */
+#ifndef RIL_UART_INTERRUPT
+#define RIL_UART_INTERRUPT 15
+#define RIL_UARTS 1
+#endif
+#define RIL_INTERRUPTS (RIL_UART_INTERRUPT + RIL_UARTS - 1)
 
 void ril_reset(void);
 

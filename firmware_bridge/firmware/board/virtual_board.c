@@ -102,6 +102,16 @@ void ril_board_feed_watchdog(void) {
     HARDWARE->watchdog_feed = 1;
 }
 
+#ifdef RIL_POLICY_IN_FIRMWARE
+uint32_t ril_board_policy_every(void) {
+    return HARDWARE->policy_every;
+}
+
+void ril_board_policy_tested(bool passed) {
+    HARDWARE->policy_tested = passed ? 1 : 2;
+}
+#endif
+
 void ril_board_drives_off(void) {
     HARDWARE->drives_enabled = 0;
     ril_board_drive(0.0f, 0.0f);

@@ -25,6 +25,8 @@ struct ril_virtual_registers {
     uint32_t sent;              /* w: bytes to the line so far, wraps */
     uint32_t room;              /* r w: bytes that the line takes now; each one sent takes one off */
     uint32_t awaits_room;       /* w: 1 asks for an interrupt when there is room */
+    uint32_t policy_every;      /* r: see ril_board_policy_every */
+    uint32_t policy_tested;     /* w: 0 no policy yet, 1 it passed its self test, 2 it failed */
     uint8_t from_line[RIL_VIRTUAL_BUFFER]; /* r: byte n lies at n modulo the size */
     uint8_t to_line[RIL_VIRTUAL_BUFFER];   /* w */
 };

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from robot_il.learning.bootstrap import Steps, absorbing_value, next_value
 from robot_il.learning.config import DEMONSTRATIONS
 from robot_il.learning.critics import Value
+from robot_il.learning.devices import random_normal, random_rows, random_uniform, seeded_generator
 from robot_il.learning.environment import Actor
 from robot_il.learning.learner import Method, Report
 from robot_il.learning.losses import logistic_loss
@@ -166,6 +167,7 @@ class AdversarialLearner(ModelBasedLearner):
     """
 
     config: AdversarialConfig
+    not_captured = "the number of transitions in its fragments changes with every refresh"
 
     def __init__(self, config: AdversarialConfig, problem: Problem, seed: int) -> None:
         super().__init__(config, problem, seed)
@@ -177,9 +179,8 @@ class AdversarialLearner(ModelBasedLearner):
         self.roller = Roller(problem, self.policy, self.model, config.rollout_horizon, config.stochastic_rollouts)
         self.expert = Steps.of(problem, "expert")
         self.replay = self.current = Steps(self.expert.table[:0], *sizes)
-        self.targets = torch.zeros(0, 3)
+        self.targets = torch.zeros(0, 3, device=problem.device)
         """Of each current transition: log pi when it was taken, advantage, return in units of 1/(1 - gamma)."""
-        self._seen: dict[str, float] = {}
 
     def prepare(self, report: Report) -> None:
         """Fits the model and clones the demonstrations; then lets the policy act for the first time."""
@@ -212,9 +213,9 @@ class AdversarialLearner(ModelBasedLearner):
         self.targets = torch.stack([kept[0], standardised(kept[1]), kept[2]], dim=1)
         recent = Steps.stack(self.replay, self.current).table[-config.replay_rows :]
         self.replay = Steps(recent, steps.states, steps.actions)
-        self._seen["reward"] = float(fragments.kept(reward).mean())
-        self._seen["ended"] = float(self.current.terminal.sum()) / fragments.alive.shape[1]
-        self._seen["driven"] = float(len(self.current))
+        self.seen["reward"] = float(fragments.kept(reward).mean())
+        self.seen["ended"] = float(self.current.terminal.sum()) / fragments.alive.shape[1]
+        self.seen["driven"] = float(len(self.current))
 
     def _starts(self) -> int:
         return math.ceil(self.config.refresh_rows / self.config.rollout_horizon)
@@ -225,10 +226,10 @@ class AdversarialLearner(ModelBasedLearner):
         if config.rollouts == "model":
             return Fragments.imagined(self.roller, starts.state, generator)
         environment = self.problem.require_environment()
-        seed = int(torch.randint(SEEDS, (), generator=generator))
+        seed = int(torch.randint(SEEDS, (), generator=generator, device=generator.device))
         episodes = math.ceil(config.refresh_rows / config.episode_steps)
         driven = environment.collect(self.actor(seed), episodes, seed, config.episode_steps)
-        return Fragments.driven(driven, self.problem.coordinates)
+        return Fragments.driven(driven, self.problem.coordinates).to(self.device)
 
     def actor(self, seed: int) -> Actor:
         """The policy, sampled, for one observation at a time."""
@@ -236,9 +237,9 @@ class AdversarialLearner(ModelBasedLearner):
 
         @torch.no_grad()
         def act(observation: np.ndarray) -> np.ndarray:
-            mean, log_std = self.policy(coordinates.state(observation[None]))
-            value = mean + torch.exp(log_std) * torch.randn(mean.shape, generator=generator)
-            return coordinates.action.action(coordinates.action.saturate(value)).numpy()[0]
+            mean, log_std = self.policy(coordinates.state(observation[None]).to(self.device))
+            value = mean + torch.exp(log_std) * random_normal(mean.shape, generator, self.device)
+            return coordinates.action.action(coordinates.action.saturate(value)).cpu().numpy()[0]
 
         return act
 
@@ -254,7 +255,7 @@ class AdversarialLearner(ModelBasedLearner):
     def draw(self) -> tuple[Steps, Tensor]:
         """As many transitions of the expert, of past policies and of the present one; and the targets of the last."""
         batch, generator = self.config.batch, self.generator
-        index = torch.randint(len(self.current), (batch,), generator=generator)
+        index = random_rows(len(self.current), batch, generator, self.device)
         now = Steps(self.current.table[index], self.current.states, self.current.actions)
         past = self.replay.draw(batch, generator)
         return Steps.stack(self.expert.draw(batch, generator), past, now), self.targets[index]
@@ -286,9 +287,9 @@ class AdversarialLearner(ModelBasedLearner):
         It is the logit that should be flat, not f: AIRL's f is to become a log-density, which is steep.
         """
         if not self.config.gradient_penalty:
-            return torch.zeros(())
+            return judged.table.new_zeros(())
         expert, policy = judged.table.chunk(2)
-        share = torch.rand(len(expert), 1, generator=self.generator)
+        share = random_uniform((len(expert), 1), self.generator, self.device)
         between = Steps(share * expert + (1 - share) * policy, judged.states, judged.actions)
         inputs, following = between.inputs.clone().requires_grad_(), between.next_state.clone().requires_grad_()
         f = self.discriminator(inputs, following, between.terminal, self.config.discount)
@@ -306,9 +307,8 @@ class AdversarialLearner(ModelBasedLearner):
 
     def _watch(self, logits: Tensor, log_std: Tensor, moved: Tensor) -> None:
         real, fake = torch.sigmoid(logits).chunk(2)
-        self._seen |= {"d_expert": float(real.mean()), "d_policy": float(fake.mean())}
-        self._seen["log_std_policy"] = float(log_std.mean())
-        self._seen["ratio_clipped"] = float((moved.exp() - 1).abs().gt(self.config.ratio_clip).float().mean())
+        self.seen |= {"d_expert": real.mean(), "d_policy": fake.mean(), "log_std_policy": log_std.mean()}
+        self.seen["ratio_clipped"] = (moved.exp() - 1).abs().gt(self.config.ratio_clip).float().mean()
 
     @torch.no_grad()
     def held_out(self) -> dict[str, float]:
@@ -321,26 +321,27 @@ class AdversarialLearner(ModelBasedLearner):
         if not values:
             return values
         held_out = self.problem.sources["expert"].held_out
-        fragments = self.act_out(thinned(held_out, JUDGED_STARTS), torch.Generator().manual_seed(0))
+        fragments = self.act_out(thinned(held_out, JUDGED_STARTS), seeded_generator(self.device, 0))
         table = fragments.kept(fragments.steps.rows.table)
         done = thinned(Rows(table, held_out.states, held_out.actions), JUDGED_ROWS)
         return values | {"score": energy_distance(done.inputs, thinned(held_out, JUDGED_ROWS).inputs)}
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``."""
-        return dict(self._seen)
+        return {name: float(value) for name, value in self.seen.items()}
 
     def state(self) -> dict[str, Any]:
         """See ``Learner``; with what the policy did."""
         own = {name: getattr(self, name).table.clone() for name in ("current", "replay")}
-        return super().state() | own | {"targets": self.targets.clone(), "seen": dict(self._seen)}
+        return super().state() | own | {"targets": self.targets.clone(), "seen": self.monitors()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """See ``Learner``."""
         super().restore(state)
         sizes = (self.problem.states, self.problem.actions)
-        self.current, self.replay = (Steps(state[name].clone(), *sizes) for name in ("current", "replay"))
-        self.targets, self._seen = state["targets"].clone(), dict(state["seen"])
+        tables = {name: state[name].clone().to(self.device) for name in ("current", "replay", "targets")}
+        self.current, self.replay = (Steps(tables[name], *sizes) for name in ("current", "replay"))
+        self.targets, self.seen = tables["targets"], dict(state["seen"])
 
 
 @dataclass(frozen=True, kw_only=True)

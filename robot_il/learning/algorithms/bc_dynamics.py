@@ -59,7 +59,7 @@ class BCDynamicsLearner(ModelBasedLearner):
 
     def __init__(self, config: BCDynamicsConfig, problem: Problem, seed: int) -> None:
         super().__init__(config, problem, seed)
-        self._log_std = torch.zeros(0, problem.actions)
+        self._log_std = torch.zeros(0, problem.actions, device=problem.device)
 
     def prepare(self, report: Report) -> None:
         """Pretraining where it is asked for; then the first rollouts only.

@@ -110,8 +110,8 @@ class ContraDICELearner(WeightedLearner):
         settings = AdvantageSettings(worst, bound, value="soft", temperature=config.temperature, everywhere=True)
         parts = (
             Part(steps_of(problem, self.candidates), self._mixed_reward),
-            Part(Steps.of(problem, "expert"), lambda steps: torch.full((len(steps),), bound)),
-            Part(Steps.of(problem, "undesirable"), lambda steps: torch.full((len(steps),), worst)),
+            Part(Steps.of(problem, "expert"), lambda steps: torch.full_like(steps.terminal, bound)),
+            Part(Steps.of(problem, "undesirable"), lambda steps: torch.full_like(steps.terminal, worst)),
         )
         return AdvantageWeigher(self, config, settings, parts)
 

@@ -144,7 +144,6 @@ class D2MILLearner(ModelBasedLearner):
         self.add("optimality", self.optimality, config.discriminator_lr)
         sizes = [len(problem.sources[name].train) for name in ("expert", "suboptimal")]
         self._share = sizes[0] / sum(sizes)
-        self._seen: dict[str, Tensor] = {}
 
     def draw(self) -> Rows:
         """As many expert rows as suboptimal as rollout rows, in this order."""
@@ -163,7 +162,7 @@ class D2MILLearner(ModelBasedLearner):
         optimal = self.optimality(evidence(batch, log_policy))
         d_r, d_o = torch.sigmoid(real.detach()), torch.sigmoid(optimal.detach())
         weights = d2mil_weights(Thirds.of(d_r), Thirds.of(d_o), config)
-        self._seen = {"d_r": d_r, "d_o": d_o, "weight": weights.joined(), "policy": log_std, "model": model_log_std}
+        self.seen = {"d_r": d_r, "d_o": d_o, "weight": weights.joined(), "policy": log_std, "model": model_log_std}
         clip = config.clip if config.paper_clip else None
         losses = {
             # Eq. 26: D_e and D_o together are what is real.
@@ -193,7 +192,7 @@ class D2MILLearner(ModelBasedLearner):
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``."""
-        return super().monitors() | guidance_monitors(self._seen, ("expert", "suboptimal", "rollout"))
+        return super().monitors() | guidance_monitors(self.seen, ("expert", "suboptimal", "rollout"))
 
 
 METHOD = Method(

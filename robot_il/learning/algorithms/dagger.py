@@ -10,7 +10,7 @@ Rollouts happen in the environment that the learner is given, which is a simulat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -141,7 +141,9 @@ def relabelled(problem: Problem, config: DAggerConfig) -> Problem:
         state=replace(fitted.state, scale=config.reach * fitted.state.scale, clip=STATE_CLIP),
         action=replace(fitted.action, spread=config.reach * fitted.action.spread),
     )
-    return Problem.build(data, config.sources(), environment=environment, coordinates=coordinates)
+    return Problem.build(
+        data, config.sources(), environment=environment, coordinates=coordinates, device=problem.device
+    )
 
 
 class DAggerLearner(GaussianLearner):
@@ -175,12 +177,12 @@ class DAggerLearner(GaussianLearner):
     def drive(self, share: float) -> Experience:
         """One round's episodes of the mixture with beta = ``share``, with the expert's labels as actions."""
         config = self.config
-        seeds = torch.randint(SEEDS, (2,), generator=self.generator).tolist()
+        seeds = torch.randint(SEEDS, (2,), generator=self.generator, device=self.generator.device).tolist()
         mixture = Mixture(self.policy_weights(), self.environment.oracle, share, seeds[0])
         driven = self.environment.collect(mixture, config.round_episodes, seeds[1], config.episode_steps)
         return replace(driven, actions=self.environment.oracle(driven.observations))
 
-    def step(self) -> dict[str, float]:
+    def before_step(self) -> None:
         """See ``Learner``; the first step of a round comes after its rollouts."""
         config = self.config
         due = self.round < config.rounds and self.steps == self.round * config.round_steps
@@ -192,7 +194,10 @@ class DAggerLearner(GaussianLearner):
             self._last = {"beta": share, "falls": float(driven.terminated.sum()), "driven": float(len(driven))}
             self._last["beyond"] = beyond_share(driven.observations, self._recorded_states())
             self._aggregate()
-        return super().step()
+
+    def capture_key(self) -> Hashable:
+        """See ``Learner``: every round adds rows."""
+        return self.round
 
     def _recorded_states(self) -> np.ndarray:
         return self.problem.dataset.observations[self.problem.training_rows]
@@ -203,7 +208,8 @@ class DAggerLearner(GaussianLearner):
         self.rows = Rows.stack(self.problem.sources["demonstrations"].train, rows)
 
     def _rows(self, driven: Experience) -> Rows:
-        return self.problem.coordinates.transitions(driven.observations, driven.actions, driven.next_observations)
+        columns = (driven.observations, driven.actions, driven.next_observations)
+        return self.problem.coordinates.transitions(*columns).to(self.device)
 
     def draw(self) -> Rows:
         """See ``Learner``."""

@@ -144,7 +144,6 @@ class DMILLearner(ModelBasedLearner):
         inputs += self._informed_by_policy * problem.actions + self._informed_by_model * problem.states
         self.discriminator = Discriminator(inputs, config.discriminator_hidden)
         self.add("discriminator", self.discriminator, config.discriminator_lr)
-        self._seen: dict[str, Tensor] = {}
 
     def draw(self) -> Rows:
         """As many expert rows as rollout rows, in this order."""
@@ -170,7 +169,7 @@ class DMILLearner(ModelBasedLearner):
             expert_weight(d_expert, config.alpha, config.clip),
             rollout_weight(d_rollout, config.clip, offset=config.fake_offset),
         )
-        self._seen = {
+        self.seen = {
             "d": torch.cat([d_expert, d_rollout]),
             "weight": torch.cat(weights),
             "policy": log_std,
@@ -201,7 +200,7 @@ class DMILLearner(ModelBasedLearner):
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``."""
-        return super().monitors() | guidance_monitors(self._seen, ("expert", "rollout"))
+        return super().monitors() | guidance_monitors(self.seen, ("expert", "rollout"))
 
 
 def guidance_monitors(seen: dict[str, Tensor], parts: tuple[str, ...]) -> dict[str, float]:

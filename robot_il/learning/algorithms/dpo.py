@@ -145,10 +145,8 @@ class DPOLearner(PreferenceLearner):
 
     def __init__(self, config: DPOConfig, problem: Problem, seed: int) -> None:
         super().__init__(config, problem, seed)
-        self.reference: GaussianPolicy = frozen_copy(self.policy)
-        self.modules["reference"] = self.reference
+        self.reference: GaussianPolicy = self.keep("reference", frozen_copy(self.policy))
         self._of_reference: tuple[Tensor, Tensor] | None = None
-        self._seen: dict[str, float] = {}
 
     def log_policy(self, rows: Rows) -> Tensor:
         """See ``GaussianLearner``; with the fixed standard deviation."""
@@ -176,7 +174,8 @@ class DPOLearner(PreferenceLearner):
         ratio = level - batch.means(anchor)
         loss = preference_objective(config, level, ratio, smoothed(batch.weight, config.label_smoothing))
         shift = mean - reference
-        self._watch(self._logit(level, ratio).detach(), shift.detach().abs(), batch.weight)
+        logit = self._logit(level, ratio).detach()
+        self.seen = {"logit": logit, "distance": shift.detach().abs(), "weight": batch.weight}
         loss = loss + config.cloning * cloning_loss(level, batch.weight)
         return {"policy": loss + config.trust_weight * trust_penalty(shift, config.trust_radius)}
 
@@ -186,9 +185,12 @@ class DPOLearner(PreferenceLearner):
             return self.config.cpl_alpha * (level[0] - level[1])
         return self.config.beta * (ratio[0] - ratio[1])
 
-    def _watch(self, logit: Tensor, distance: Tensor, weight: Tensor) -> None:
-        self._seen = {
-            "accuracy": preference_accuracy(logit, weight),
+    def _watched(self) -> dict[str, float]:
+        if not self.seen:
+            return {}
+        logit, distance = self.seen["logit"], self.seen["distance"]
+        return {
+            "accuracy": preference_accuracy(logit, self.seen["weight"]),
             "logit": float(logit.mean()),
             "saturated_share": float((logit.abs() > 5).float().mean()),
             "shift_mean": float(distance.mean()),
@@ -220,7 +222,7 @@ class DPOLearner(PreferenceLearner):
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``."""
-        return super().monitors() | self._seen
+        return super().monitors() | self._watched()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """See ``Learner``."""

@@ -6,7 +6,7 @@ rows D_o are as good as the expert's D_e, so d is learned from positive and unla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -109,7 +109,6 @@ class DWBCLearner(GaussianLearner):
         self.imitated = ("expert",)
         self.discriminator = Discriminator(problem.states + 2 * problem.actions, config.discriminator_hidden)
         self.add("discriminator", self.discriminator, config.discriminator_lr)
-        self._seen: dict[str, tuple[Tensor, Tensor]] = {}
 
     def draw(self) -> Rows:
         """As many expert rows as others, in this order."""
@@ -124,7 +123,7 @@ class DWBCLearner(GaussianLearner):
         expert, other = logits.split(size)
         d_expert, d_other = torch.sigmoid(logits.detach()).split(size)
         weights = expert_weight(d_expert, config), other_weight(d_other, config)
-        self._seen = {"d": (d_expert, d_other), "weight": weights}
+        self.seen = {"d": (d_expert, d_other), "weight": weights}
         parts = row_sum(log_policy).split(size)
         return {
             "discriminator": dwbc_discriminator_loss(expert, other, config),
@@ -135,6 +134,10 @@ class DWBCLearner(GaussianLearner):
         """See ``Learner``; d moves once in ``discriminator_every`` steps."""
         waits = self.steps % self.config.discriminator_every != 0
         super().update({name: loss for name, loss in losses.items() if not (waits and name == "discriminator")})
+
+    def capture_key(self) -> Hashable:
+        """See ``Learner``."""
+        return self.steps % self.config.discriminator_every == 0
 
     @torch.no_grad()
     def row_weights(self, source: Source) -> Tensor:
@@ -147,8 +150,8 @@ class DWBCLearner(GaussianLearner):
         """See ``Learner``."""
         values: dict[str, float] = {}
         for part, name in enumerate(("expert", "suboptimal")):
-            values |= {f"{key}_{name}": float(seen[part].mean()) for key, seen in self._seen.items()}
-            values[f"effective_share_{name}"] = effective_share(self._seen["weight"][part])
+            values |= {f"{key}_{name}": float(seen[part].mean()) for key, seen in self.seen.items()}
+            values[f"effective_share_{name}"] = effective_share(self.seen["weight"][part])
         return values
 
 

@@ -27,6 +27,7 @@ from robot_il.learning.critics import Critic, frozen_copy, polyak_update, sample
 from robot_il.learning.learner import Method, Report
 from robot_il.learning.losses import expectation
 from robot_il.learning.problem import Problem
+from robot_il.learning.replayed import Replayed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,28 +131,32 @@ class IQLearnLearner(ActorLearner):
         super().__init__(config, problem, seed)
         self.critic = Critic(problem.states, problem.actions, config.critic_hidden)
         self.add("critic", self.critic, config.critic_lr)
-        self.critic_target = self.modules["critic_target"] = frozen_copy(self.critic)
+        self.critic_target = self.keep("critic_target", frozen_copy(self.critic))
         self.expert = Steps.of(problem, "expert")
         self._limit = config.largest_reward / (1 - config.discount)
-        self._seen: dict[str, Tensor] = {}
 
     def prepare(self, report: Report) -> None:
         """See ``Learner``."""
         config = self.config
         self.clone(self.expert, config.policy_pretrain_steps, report)
+
+        def move_critic() -> None:
+            self.update({"critic": self.losses(self.draw())["critic"]})
+            polyak_update(self.critic_target, self.critic, config.polyak)
+
+        take_step = Replayed(move_critic, self.device, [self.generator])
         for done in range(config.critic_pretrain_steps):
             if done % config.evaluate_every == 0:
                 report("critic", done, config.critic_pretrain_steps)
-            self.update({"critic": self.losses(self.draw())["critic"]})
-            polyak_update(self.critic_target, self.critic, config.polyak)
+            take_step()
 
     def draw(self) -> Steps:
         """Expert transitions."""
         return self.expert.draw(self.config.batch, self.generator)
 
-    def step(self) -> dict[str, float]:
+    def move(self) -> dict[str, Tensor]:
         """See ``Learner``; then the slow copy follows."""
-        losses = super().step()
+        losses = super().move()
         polyak_update(self.critic_target, self.critic, self.config.polyak)
         return losses
 
@@ -169,9 +174,9 @@ class IQLearnLearner(ActorLearner):
         config = self.config
         following = self.following(batch)
         drawn = sample_policy(self.policy, self.problem.coordinates, batch.state, self.generator)
-        q, q_policy = self.critic(torch.cat([batch.inputs, drawn.inputs])).chunk(2)
+        q, q_policy = self.critic.shared(torch.cat([batch.inputs, drawn.inputs])).chunk(2)
         value = q_policy - config.temperature * drawn.log_density
-        self._seen = {"q": q, "reward": q - config.discount * following, "gap": q - q_policy, "log_std": drawn.log_std}
+        self.seen = {"q": q, "reward": q - config.discount * following, "gap": q - q_policy, "log_std": drawn.log_std}
         return {
             "critic": iq_critic_loss(
                 q, q_policy, value, following, config.discount, config.alpha, config.regularise_policy
@@ -181,7 +186,7 @@ class IQLearnLearner(ActorLearner):
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``: |Q|, the implied reward, and by how much Q prefers the expert's action to the policy's."""
-        return value_monitors(self._seen)
+        return value_monitors(self.seen)
 
 
 METHOD = Method(

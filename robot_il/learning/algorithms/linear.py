@@ -91,6 +91,7 @@ class LinearLearner(Learner):
     """Least squares on all rows at once; its one network has no gradient, so ``update`` solves instead."""
 
     config: LinearConfig
+    uses_device = False
 
     def __init__(self, config: LinearConfig, problem: Problem, seed: int) -> None:
         super().__init__(config, problem, seed)

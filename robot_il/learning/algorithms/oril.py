@@ -12,12 +12,14 @@ re-implementations, TD3+BC follows (Fujimoto and Gu 2021), whose policy is deter
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from robot_il.learning.adam import Adam
 from robot_il.learning.bootstrap import ActorLearner, BootstrapConfig, Steps, absorbing_value, next_value, td_target
 from robot_il.learning.critics import (
     TwinCritic,
@@ -28,6 +30,7 @@ from robot_il.learning.critics import (
     polyak_update,
     value_monitors,
 )
+from robot_il.learning.devices import random_normal, random_rows
 from robot_il.learning.early_stopping import EarlyStopping, fit_until_stopped
 from robot_il.learning.learner import Method, Report
 from robot_il.learning.losses import expectation, positive_unlabeled_loss
@@ -120,6 +123,13 @@ def td3_bc_loss(q: Tensor, action: Tensor, recorded: Tensor, reward_weight: floa
     return -weight * expectation(q) + (action - recorded).square().mean()
 
 
+class Rewarded(NamedTuple):
+    """Transitions, and the reward of each, (B,)."""
+
+    steps: Steps
+    reward: Tensor
+
+
 class ORILLearner(ActorLearner):
     """The reward first; then twin critics and a deterministic policy, the Gaussian's mean, each with a slow copy."""
 
@@ -127,39 +137,56 @@ class ORILLearner(ActorLearner):
 
     def __init__(self, config: ORILConfig, problem: Problem, seed: int) -> None:
         super().__init__(config, problem, seed)
-        self._seen_columns = problem.states + (problem.actions if config.reward_sees == "state-action" else 0)
-        self.reward = self.modules["reward"] = Discriminator(self._seen_columns, config.reward_hidden)
+        self.seen_columns = problem.states + (problem.actions if config.reward_sees == "state-action" else 0)
+        self.reward = self.keep("reward", Discriminator(self.seen_columns, config.reward_hidden))
         self.critic = TwinCritic(problem.states, problem.actions, config.critic_hidden)
         self.add("critic", self.critic, config.critic_lr)
-        self.critic_target = self.modules["critic_target"] = frozen_copy(self.critic)
-        self.policy_target = self.modules["policy_target"] = frozen_copy(self.policy)
+        self.critic_target = self.keep("critic_target", frozen_copy(self.critic))
+        self.policy_target = self.keep("policy_target", frozen_copy(self.policy))
         self.imitated = ("expert",)
         self._steps = [Steps.of(problem, name) for name in ("expert", "unlabeled")]
         self._limit = max(map(abs, config.reward_range)) / (1 - config.discount)
-        self._seen: dict[str, Tensor] = {}
+        self._rewards: list[Tensor] = []
+        self.judge_rows()
 
     def prepare(self, report: Report) -> None:
         """Fits the reward by positive-unlabeled risk, until that of held-out rows stops falling."""
         config = self.config
         fit_until_stopped(
             self.reward,
-            torch.optim.Adam(self.reward.parameters(), lr=config.reward_lr, fused=True),
+            Adam(self.reward.parameters(), config.reward_lr),
             lambda: self._reward_loss(*(steps.draw(config.batch, self.generator) for steps in self._steps)),
             self._held_out_risk,
+            self.generator,
             steps=config.reward_pretrain_steps,
             every=config.evaluate_every,
             stopping=EarlyStopping(config.patience_steps, config.patience_share),
             report=lambda done, most: report("reward", done, most),
         )
+        self.judge_rows()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """See ``Learner``."""
+        super().restore(state)
+        self.judge_rows()
+
+    @torch.no_grad()
+    def judge_rows(self) -> None:
+        """Rewards of all training rows, which the steps look up: the reward network stays as it is then."""
+        config = self.config
+        self._rewards = [
+            torch.cat([reward_of(self.logit(rows), config.reward, config.reward_limit) for rows in steps.blocks()])
+            for steps in self._steps
+        ]
 
     def logit(self, rows: Rows) -> Tensor:
         """The discriminator's, d, (B,); of the state alone or with the action, as ``reward_sees`` says."""
-        return self.reward(rows.inputs[:, : self._seen_columns])
+        return self.reward(rows.inputs[:, : self.seen_columns])
 
     def _reward_loss(self, expert: Rows, unlabeled: Rows) -> Tensor:
-        between = interpolated(expert.inputs, unlabeled.inputs, self.generator)[:, : self._seen_columns]
+        between = interpolated(expert.inputs, unlabeled.inputs, self.generator)[:, : self.seen_columns]
         risk = positive_unlabeled_loss(self.logit(expert), self.logit(unlabeled), self.config.eta)
-        return risk + self.config.penalty * gradient_penalty(self.reward, between)
+        return risk + self.config.penalty * gradient_penalty(self.reward.body, between)
 
     @torch.no_grad()
     def _held_out_risk(self) -> float:
@@ -168,40 +195,47 @@ class ORILLearner(ActorLearner):
             return math.nan
         return float(positive_unlabeled_loss(self.logit(expert), self.logit(unlabeled), self.config.eta))
 
-    def draw(self) -> Steps:
+    def draw(self) -> Rewarded:
         """Half expert rows, half others."""
-        return Steps.stack(*(steps.draw(self.config.batch, self.generator) for steps in self._steps))
+        parts, rewards = [], []
+        for steps, reward in zip(self._steps, self._rewards, strict=True):
+            index = random_rows(len(steps), self.config.batch, self.generator, self.device)
+            parts.append(Steps(steps.table.index_select(0, index), steps.states, steps.actions))
+            rewards.append(reward.index_select(0, index))
+        return Rewarded(Steps.stack(*parts), torch.cat(rewards))
 
     @torch.no_grad()
-    def target(self, batch: Steps) -> Tensor:
+    def target(self, batch: Steps, reward: Tensor) -> Tensor:
         """Rewards and what follows: y = r + gamma min_i Q_i(s', pi(s') + noise) of the slow copies, (B,)."""
         config, scaling = self.config, self.problem.coordinates.action
-        reward = reward_of(self.logit(batch), config.reward, config.reward_limit)
-        noise = config.target_noise * torch.randn(len(batch), batch.actions, generator=self.generator)
+        noise = config.target_noise * random_normal(batch.action.shape, self.generator, self.device)
         action = self.policy_target(batch.next_state)[0] + noise.clamp(-config.noise_limit, config.noise_limit)
         inputs = critic_inputs(self.problem.coordinates, batch.next_state, scaling.saturate(action))
         fallen = absorbing_value(config.reward_range[0], config.discount)
         following = next_value(self.critic_target.lowest(inputs), batch.terminal, fallen, self._limit)
-        self._seen = {"reward": reward}
         return td_target(reward, following, config.discount)
 
-    def losses(self, batch: Steps) -> dict[str, Tensor]:
+    def losses(self, batch: Rewarded) -> dict[str, Tensor]:
         """See ``Learner``; the policy's every ``policy_every`` steps."""
-        target = self.target(batch)
-        q = self.critic(batch.inputs)
+        steps, reward = batch
+        target = self.target(steps, reward)
+        q = self.critic(steps.inputs)
         half = self.config.batch
-        reward = self._seen["reward"]
-        self._seen = {"q": q, "reward_expert": reward[:half], "reward_unlabeled": reward[half:]}
+        self.seen = {"q": q, "reward_expert": reward[:half], "reward_unlabeled": reward[half:]}
         losses = {"critic": twin_critic_loss(q, target)}
         if self.steps % self.config.policy_every == 0:
-            action, _ = self.policy(batch.state)
-            q_policy = self.critic.first(critic_inputs(self.problem.coordinates, batch.state, action))
-            losses["policy"] = td3_bc_loss(q_policy, action, batch.action, self.config.reward_weight)
+            action, _ = self.policy(steps.state)
+            q_policy = self.critic.first(critic_inputs(self.problem.coordinates, steps.state, action))
+            losses["policy"] = td3_bc_loss(q_policy, action, steps.action, self.config.reward_weight)
         return losses
 
-    def step(self) -> dict[str, float]:
+    def capture_key(self) -> Hashable:
+        """See ``Learner``."""
+        return self.steps % self.config.policy_every == 0
+
+    def move(self) -> dict[str, Tensor]:
         """See ``Learner``; the slow copies follow where the policy moved."""
-        losses = super().step()
+        losses = super().move()
         if "policy" in losses:
             polyak_update(self.critic_target, self.critic, self.config.polyak)
             polyak_update(self.policy_target, self.policy, self.config.polyak)
@@ -209,7 +243,7 @@ class ORILLearner(ActorLearner):
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``: |Q|, and the mean reward of either kind of row."""
-        return value_monitors(self._seen)
+        return value_monitors(self.seen)
 
 
 METHOD = Method(

@@ -162,9 +162,9 @@ class RewardModelLearner(PreferenceLearner):
     def __init__(self, config: RewardModelConfig, problem: Problem, seed: int) -> None:
         super().__init__(config, problem, seed)
         self.ensemble = RewardEnsemble(problem.states + problem.actions, config.reward_hidden, config.members)
-        self.modules["reward"] = self.ensemble
-        self.modules["implicit"] = self.implicit = copy.deepcopy(self.policy)
-        self.modules["reference"] = self.reference = frozen_copy(self.policy)
+        self.keep("reward", self.ensemble)
+        self.implicit = self.keep("implicit", copy.deepcopy(self.policy))
+        self.reference = self.keep("reference", frozen_copy(self.policy))
         self._steps, self._held_out = Steps.of(problem, "segments"), held_out_steps(problem, LABELS)
         part = Part(self._steps, lambda steps: self.reward(steps.rows))
         self.weigher: Weigher = RewardWeigher(part, config.temperature)

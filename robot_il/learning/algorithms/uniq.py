@@ -6,12 +6,14 @@ policy keeps as far as it can from the distribution of the undesirable rows:
     max over pi and r of E_pi[r] - E_UN[r] - psi(r) + H(pi),
 
 where E_UN[r] = E_MIX[tau r] with tau = d_UN/d_MIX, so that the mixture's rows alone are needed to evaluate it. Here tau
-comes from one discriminator of states and actions, the reward is -log tau, critics learn its discounted sum, and the
-policy imitates the mixture by weights exp(A/temperature). The paper's exact penalty psi is not used: the reward that
-maximises it would be a function of tau too, and a bounded logarithm does not depend on the batch at hand.
+comes from one discriminator of states and actions and the reward is -log tau. The paper's exact penalty psi is not
+used: the reward that maximises it would be a function of tau too, and a bounded logarithm does not depend on the batch
+at hand.
 
-``objective=dual`` asks the same question of distributions, max of E_d[-log tau] - c KL(d || d_MIX), and answers it with
-the dual in ``dice.py`` instead of critics.
+``objective=critics`` learns the discounted sum of that reward by critics, as the paper does, and the policy imitates
+the mixture by weights exp(A/temperature). ``objective=dual``, the default, asks the same question of distributions,
+max of E_d[-log tau] - c KL(d || d_MIX), and answers it with the dual in ``dice.py``: it kept farther from what is
+undesirable (docs/methods/uniq.md has the figures).
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class UNIQConfig(DiceConfig):
     """Settings of UNIQ.
 
     Attributes:
-        objective: ``critics``, or ``dual`` for the dual over distributions.
+        objective: ``dual``, over distributions; or ``critics``.
         reward_bound: largest reward, in either direction.
         closeness: of ``dual``: c, how much staying close to the mixture counts.
         value: of ``critics``: V as an ``expectile`` of Q, or ``soft``: temperature log E[exp(Q/temperature)].
@@ -52,7 +54,7 @@ class UNIQConfig(DiceConfig):
     critic_pretrain_steps: int = 1000
     critic_decay: float = 0.0
     polyak: float = 0.05
-    objective: Literal["critics", "dual"] = "critics"
+    objective: Literal["dual", "critics"] = "dual"
     reward_bound: float = 3.0
     closeness: float = 0.5
     value: Literal["expectile", "soft"] = "expectile"

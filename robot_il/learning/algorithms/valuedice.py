@@ -12,7 +12,7 @@ mixes these transitions in, for the game is then also played where pi strays to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -101,7 +101,7 @@ def valuedice_objective(
 
 def orthogonal_penalty(network: nn.Module) -> Tensor:
     """Sum over the linear layers of the squared entries of W W^T off its diagonal (Brock et al. 2019, Eq. 3)."""
-    total = torch.zeros(())
+    total = next(network.parameters()).new_zeros(())
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
             product = layer.weight @ layer.weight.T
@@ -110,10 +110,17 @@ def orthogonal_penalty(network: nn.Module) -> Tensor:
 
 
 class Looked(NamedTuple):
-    """What nu says of a batch: its differences, and where they were taken, (s, a) and (s', a'), (2, B, S + A + 1)."""
+    """What nu says of some batches.
 
-    difference: Differences
-    inputs: Tensor
+    Attributes:
+        differences: of each batch.
+        inputs: where each was taken, (s, a) and (s', a'), (2, B, S + A + 1).
+        start: nu(s0, a0) in the states of the first, (B,).
+    """
+
+    differences: list[Differences]
+    inputs: list[Tensor]
+    start: Tensor
 
 
 class ValueDICELearner(ActorLearner):
@@ -129,10 +136,9 @@ class ValueDICELearner(ActorLearner):
         self.imagination: Imagination | None = None
         if config.variant == "model":
             self.imagination = Imagination(config, problem, self.policy, self.expert)
-            self.modules["model"] = self.imagination.model
-        self._absorbing = torch.zeros(1, problem.states + problem.actions + 1)
+            self.keep("model", self.imagination.model)
+        self._absorbing = torch.zeros(1, problem.states + problem.actions + 1, device=problem.device)
         self._absorbing[0, -1] = 1.0
-        self._seen: dict[str, Tensor] = {}
 
     def prepare(self, report: Report) -> None:
         """See ``Learner``."""
@@ -140,11 +146,14 @@ class ValueDICELearner(ActorLearner):
         if self.imagination is not None:
             self.imagination.prepare(self.generator, report)
 
-    def step(self) -> dict[str, float]:
+    def before_step(self) -> None:
         """See ``Learner``."""
         if self.imagination is not None and self.steps and self.steps % self.config.refresh_every == 0:
             self.imagination.refresh(self.generator)
-        return super().step()
+
+    def capture_key(self) -> Hashable:
+        """See ``Learner``."""
+        return 0 if self.imagination is None else len(self.imagination.ring)
 
     def draw(self) -> tuple[Steps, Steps | None]:
         """Expert transitions, and as many of the policy's own in ``model``."""
@@ -152,51 +161,55 @@ class ValueDICELearner(ActorLearner):
         own = None if self.imagination is None else self.imagination.ring.draw(count, generator)
         return self.expert.draw(count, generator), own
 
-    def look(self, batch: Steps) -> Looked:
-        """Differences of a batch.
+    def look(self, *batches: Steps) -> Looked:
+        """Differences of batches, and values of starts, from one pass through the policy and one through nu.
 
-        Every fall in it adds a transition from the absorbing state to itself, as the recording would go on.
+        Every fall in a batch adds a transition from the absorbing state to itself, as the recording would go on.
         """
-        discount = self.config.discount
-        inputs, next_inputs = self._marked(batch.inputs), self._marked(self._acting(batch.next_state))
-        fallen = batch.terminal[:, None]
-        next_inputs = torch.where(fallen > 0.5, self._absorbing, next_inputs)
-        at = self.critic(torch.cat([inputs, next_inputs, self._absorbing]))
-        here, after = at[: len(batch)], at[len(batch) : -1]
-        value = torch.cat([here - discount * after, (1 - discount) * at[-1:]])
-        weight = torch.cat([torch.ones(len(batch)), batch.terminal.sum()[None]])
-        return Looked(Differences(value, weight), torch.stack([inputs, next_inputs]).detach())
-
-    def _acting(self, state: Tensor) -> Tensor:
-        return sample_policy(self.policy, self.problem.coordinates, state, self.generator).inputs
+        discount, sizes = self.config.discount, [len(batch) for batch in batches]
+        states = torch.cat([*(batch.next_state for batch in batches), batches[0].state])
+        acting = sample_policy(self.policy, self.problem.coordinates, states, self.generator).inputs
+        *following, first = self._marked(acting).split([*sizes, sizes[0]])
+        inputs = []
+        for batch, after in zip(batches, following, strict=True):
+            fallen = batch.terminal[:, None] > 0.5
+            inputs += [self._marked(batch.inputs), torch.where(fallen, self._absorbing, after)]
+        at = self.critic.shared(torch.cat([*inputs, first, self._absorbing]))
+        *values, start, absorbed = at.split([*(len(part) for part in inputs), sizes[0], 1])
+        differences = []
+        for batch, here, after in zip(batches, values[::2], values[1::2], strict=True):
+            value = torch.cat([here - discount * after, (1 - discount) * absorbed])
+            weight = torch.cat([torch.ones_like(batch.terminal), batch.terminal.sum()[None]])
+            differences.append(Differences(value, weight))
+        taken = [torch.stack(pair).detach() for pair in zip(inputs[::2], inputs[1::2], strict=True)]
+        return Looked(differences, taken, start)
 
     def _marked(self, inputs: Tensor) -> Tensor:
-        return torch.cat([inputs, torch.zeros(len(inputs), 1)], dim=1)
+        return torch.cat([inputs, inputs.new_zeros(len(inputs), 1)], dim=1)
 
     def losses(self, batch: tuple[Steps, Steps | None]) -> dict[str, Tensor]:
         """See ``Learner``; nu's slope is looked at between expert and own transitions, or between two of the expert."""
-        config, (expert, own) = self.config, batch
-        looked = self.look(expert)
-        replay = None if own is None else self.look(own)
-        start = self.critic(self._marked(self._acting(expert.state)))
+        config = self.config
+        looked = self.look(*(part for part in batch if part is not None))
+        expert, *others = looked.differences
         objective = valuedice_objective(
-            looked.difference, start, config.discount, replay and replay.difference, config.replay_share
+            expert, looked.start, config.discount, others[0] if others else None, config.replay_share
         )
-        other = looked.inputs.flip(1) if replay is None else replay.inputs
-        between = interpolated(looked.inputs.flatten(0, 1), other.flatten(0, 1), self.generator)
-        self._seen = {"difference": looked.difference.value[:-1], "objective": objective, "q": start}
+        other = looked.inputs[1] if others else looked.inputs[0].flip(1)
+        between = interpolated(looked.inputs[0].flatten(0, 1), other.flatten(0, 1), self.generator)
+        self.seen = {"difference": expert.value[:-1], "objective": objective, "q": looked.start}
         return {
-            "critic": objective + config.penalty * gradient_penalty(self.critic, between),
+            "critic": objective + config.penalty * gradient_penalty(self.critic.body, between),
             "policy": -objective + config.orthogonal * orthogonal_penalty(self.policy),
         }
 
     def monitors(self) -> dict[str, float]:
         """See ``Learner``: J, nu(s0, a0) as ``q``, and the share of expert rows that the softmax leaves in effect."""
-        if not self._seen:
+        if not self.seen:
             return {}
-        share = effective_share(torch.softmax(self._seen["difference"].detach(), dim=0))
+        share = effective_share(torch.softmax(self.seen["difference"].detach(), dim=0))
         imagined = {} if self.imagination is None else {"rollouts": float(len(self.imagination.ring))}
-        return value_monitors(self._seen) | {"effective_share_expert": share} | imagined
+        return value_monitors(self.seen) | {"effective_share_expert": share} | imagined
 
     def state(self) -> dict[str, Any]:
         """See ``Learner``."""

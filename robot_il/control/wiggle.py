@@ -1,0 +1,163 @@
+"""The first meeting with a robot: is each motor where we think, does it turn the way we think, do the sensors agree?
+
+One swapped cable or flipped sign turns every controller into one that throws the robot over. So before a robot is
+driven for the first time, each wheel is nudged by itself, and what the sensors say of it compared with what was asked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from robot_il.control.arming import Check, felt_pitch
+from robot_il.control.clock import Clock
+from robot_il.control.device import Device, State
+from robot_il.errors import LinkError
+from robot_il.spec import CONTROL_RATE_HZ, Mode
+
+NUDGE_NM = 0.4
+NUDGE_TICKS = 16
+REST_TICKS = 8
+LEAST_TURN_RAD_S = 0.3
+"""A wheel that was nudged turns at least so much faster than the other one, which turns too as the robot tips over."""
+APPLIED_SHARE = 0.5
+"""Share of the nudge that the MCU must report to have demanded of that drive."""
+LEAST_TIP_RAD = 0.1
+TIP_MISMATCH_SHARE = 0.2
+"""Largest disagreement of the summed gyro with the tilt that the accelerometer sees, as a share of it."""
+STILL_TICKS = 40
+STILL_RAD_S = 0.1
+SILENCE_NS = 200_000_000
+_SIDES = ("left", "right")
+
+
+class Nudges(NamedTuple):
+    """The STATEs from each wheel's first command on, ``NUDGE_TICKS + REST_TICKS`` of them."""
+
+    left: list[State]
+    right: list[State]
+
+
+def nudge(device: Device, clock: Clock) -> Nudges:
+    """Arms, nudges the left wheel forward, then the right one, and disarms; takes a quarter of a second.
+
+    Raises:
+        LinkError: the robot fell silent, or did not arm.
+    """
+    try:
+        _arm(device, clock)
+        return Nudges(_nudge_one(device, clock, 0), _nudge_one(device, clock, 1))
+    finally:
+        device.request("disarm")
+
+
+def _next(device: Device, clock: Clock) -> State:
+    state = device.read(clock.now_ns() + SILENCE_NS)
+    if state is None:
+        raise LinkError("a STATE every 5 ms", f"none for {SILENCE_NS // 1_000_000} ms", "check the robot's cable")
+    return state
+
+
+def _arm(device: Device, clock: Clock) -> None:
+    for tick in range(CONTROL_RATE_HZ):
+        state = _next(device, clock)
+        if state.mode == Mode.ARMED:
+            return
+        if tick % 10 == 0:
+            device.request("arm")
+    raise LinkError(
+        "the MCU to arm within 1 s", f"it stayed {Mode(state.mode).name}", "hold the robot upright and still"
+    )
+
+
+def _nudge_one(device: Device, clock: Clock, side: int) -> list[State]:
+    torques = [0.0, 0.0]
+    states = []
+    for tick in range(NUDGE_TICKS + REST_TICKS):
+        torques[side] = NUDGE_NM if tick < NUDGE_TICKS else 0.0
+        states.append(_next(device, clock))
+        device.write(*torques)
+    return states
+
+
+def judge(nudges: Nudges) -> list[Check]:
+    """One line for each wheel; of the accelerometer the arming checklist has one."""
+    return [_judge_wheel(states, side) for side, states in enumerate(nudges)]
+
+
+def _judge_wheel(states: Sequence[State], side: int) -> Check:
+    turns = [_largest_change(states, f"wheel_velocity_{name}") for name in _SIDES]
+    applied = max(getattr(state, f"applied_{_SIDES[side]}") for state in states)
+    own, other = turns[side], turns[1 - side]
+    found = f"{own:+.2f} rad/s for {NUDGE_NM} N m, the other wheel {other:+.2f}"
+    if applied < APPLIED_SHARE * NUDGE_NM:
+        remedy = f"the MCU demanded only {applied:.2f} N m of this drive: look for a limit that was set"
+    elif abs(other) > abs(own):
+        remedy = "the other wheel turned: swap the two drives, or their encoders, in the firmware's board file"
+    elif own < 0:
+        remedy = "it turned, or seemed to turn, backwards: flip the sign of its drive or its encoder in the board file"
+    else:
+        remedy = "free the wheel, and check its drive, its encoder and their cables"
+    return Check(f"{_SIDES[side]} wheel", own - abs(other) >= LEAST_TURN_RAD_S, found, remedy)
+
+
+def _largest_change(states: Sequence[State], name: str) -> float:
+    values = np.array([getattr(state, name) for state in states])
+    change = values - values[0]
+    return float(change[np.argmax(np.abs(change))])
+
+
+class Tip(NamedTuple):
+    """The robot was tipped forward by hand.
+
+    Attributes:
+        felt_rad: change of the direction of gravity between two still moments.
+        turned_rad: the gyro's rate summed between them.
+    """
+
+    felt_rad: float
+    turned_rad: float
+
+
+def watch_tip(device: Device, clock: Clock, patience_s: float) -> Tip | None:
+    """Waits until the robot, still so far, has been tipped and held still again; None where it was not.
+
+    Args:
+        device: disarmed.
+        clock: of its deadlines.
+        patience_s: longest wait, in s.
+
+    Raises:
+        LinkError: the robot fell silent.
+    """
+    recent: deque[State] = deque(maxlen=STILL_TICKS)
+    start: float | None = None
+    turned, last = 0.0, _next(device, clock)
+    for _ in range(round(patience_s * CONTROL_RATE_HZ)):
+        state = _next(device, clock)
+        elapsed_s = (state.mcu_time_us - last.mcu_time_us) * 1e-6
+        turned += 0.5 * (state.pitch_rate + last.pitch_rate) * elapsed_s  # trapezoidal rule
+        last = state
+        recent.append(state)
+        if len(recent) < STILL_TICKS or max(abs(one.pitch_rate) for one in recent) > STILL_RAD_S:
+            continue
+        if start is None:
+            start, turned = felt_pitch(recent), 0.0
+        elif abs(felt_pitch(recent) - start) >= LEAST_TIP_RAD:
+            return Tip(felt_pitch(recent) - start, turned)
+    return None
+
+
+def judge_tip(tip: Tip | None) -> Check:
+    """Whether accelerometer and gyro both saw the robot tip forward, and by the same angle."""
+    if tip is None:
+        remedy = f"tip the robot forward by {LEAST_TIP_RAD} to 0.5 rad, slowly, and hold it still there for a second"
+        return Check("gyro", False, "it was not tipped", remedy)
+    found = f"tipped by {tip.felt_rad:+.3f} rad, gyro {tip.turned_rad:+.3f} rad"
+    if tip.felt_rad < 0:
+        return Check("gyro", False, found, "it was tipped backwards, or the accelerometer's x axis has the wrong sign")
+    agree = abs(tip.turned_rad - tip.felt_rad) <= TIP_MISMATCH_SHARE * tip.felt_rad
+    return Check("gyro", agree, found, "check sign, axis and scale of the gyro in the firmware's board file")

@@ -1,0 +1,141 @@
+"""A robot is met with every kind of wrong wiring; the firmware is the real one, its board is miswired."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from firmware_bridge.hostlib import Board, Firmware
+from firmware_bridge.serial_device import SerialDevice
+from robot_il.control.wiggle import NUDGE_NM, Nudges, Tip, judge, judge_tip, nudge, watch_tip
+from robot_il.errors import LinkError
+from robot_il.robot import load_robot
+from robot_il.spec import TASKS, Mode
+from sim.conditions import nominal
+from sim.lockstep import LockstepLink
+from sim.twin import Twin
+
+
+class Swapped(Firmware):
+    """Each drive listens to the other one's output."""
+
+    @property
+    def torque_left(self) -> float:
+        return super().torque_right
+
+    @property
+    def torque_right(self) -> float:
+        return super().torque_left
+
+
+class LeftBackwards(Firmware):
+    """The left drive turns the other way."""
+
+    @property
+    def torque_left(self) -> float:
+        return -super().torque_left
+
+
+class RightDead(Firmware):
+    """Nothing reaches the right drive."""
+
+    @property
+    def torque_right(self) -> float:
+        return 0.0
+
+
+class EncoderBackwards(Firmware):
+    """The right wheel's encoder counts the other way."""
+
+    def tick(self) -> None:
+        self.sensors.wheel_right = -self.sensors.wheel_right
+        super().tick()
+
+
+def met(firmware: Callable[[Board], Firmware]) -> Nudges:
+    with contextlib.closing(Twin(load_robot(), nominal(TASKS["stand"]), 1, firmware=firmware)) as twin:
+        link = LockstepLink(twin)
+        with contextlib.closing(SerialDevice(link)) as device:
+            device.open()
+            found = nudge(device, link.clock)
+            link.read(link.clock.now_ns() + 10_000_000)
+            assert twin.mode == Mode.DISARMED
+            return found
+
+
+def wrong(firmware: Callable[[Board], Firmware]) -> dict[str, str]:
+    return {check.name: check.remedy for check in judge(met(firmware)) if not check.passed}
+
+
+def test_a_robot_in_order_passes_and_is_left_disarmed() -> None:
+    assert wrong(Firmware) == {}
+
+
+def test_each_wheel_is_nudged_by_itself() -> None:
+    found = met(Firmware)
+    assert max(state.applied_left for state in found.left) == pytest.approx(NUDGE_NM)
+    assert max(abs(state.applied_right) for state in found.left) == 0.0
+    assert max(state.applied_right for state in found.right) == pytest.approx(NUDGE_NM)
+
+
+@pytest.mark.parametrize(
+    ("firmware", "wheels", "remedy"),
+    [
+        (Swapped, {"left wheel", "right wheel"}, "swap the two drives"),
+        (LeftBackwards, {"left wheel"}, "flip the sign"),
+        (EncoderBackwards, {"right wheel"}, "flip the sign"),
+        (RightDead, {"right wheel"}, "free the wheel"),
+    ],
+)
+def test_wrong_wiring_is_named(firmware: type[Firmware], wheels: set[str], remedy: str) -> None:
+    found = wrong(firmware)
+    assert set(found) == wheels
+    assert all(remedy in text for text in found.values())
+
+
+def test_a_robot_that_may_not_arm_says_so() -> None:
+    with contextlib.closing(Twin(load_robot(), nominal(TASKS["stand"]), 1)) as twin:
+        link = LockstepLink(twin)
+        with contextlib.closing(SerialDevice(link)) as device:
+            device.open()
+            device.request("estop")
+            with pytest.raises(LinkError, match="arm within 1 s"):
+                nudge(device, link.clock)
+
+
+def test_the_lift_of_a_fallen_robot_is_a_tip_that_gyro_and_gravity_agree_on() -> None:
+    with contextlib.closing(Twin(load_robot(), nominal(TASKS["stand"]), 1, picked_up=True)) as twin:
+        link = LockstepLink(twin)
+        with contextlib.closing(SerialDevice(link)) as device:
+            device.open()
+            nudge(device, link.clock)
+            tip = watch_tip(device, link.clock, 4.0)
+    assert tip is not None
+    assert abs(tip.felt_rad) > 0.5
+    assert tip.turned_rad == pytest.approx(tip.felt_rad, rel=0.1)
+
+
+def test_a_robot_that_nobody_tips_is_not_judged_well() -> None:
+    with contextlib.closing(Twin(load_robot(), nominal(TASKS["stand"]), 1)) as twin:
+        link = LockstepLink(twin)
+        with contextlib.closing(SerialDevice(link)) as device:
+            device.open()
+            assert watch_tip(device, link.clock, 0.5) is None
+    assert not judge_tip(None).passed
+
+
+@pytest.mark.parametrize(
+    ("felt", "turned", "passed"),
+    [
+        (0.3, 0.3, True),
+        (0.3, 0.25, True),
+        (0.3, 0.23, False),
+        (0.3, -0.3, False),
+        (0.3, 0.0, False),
+        (-0.3, -0.3, False),
+    ],
+)
+def test_gyro_and_gravity_must_agree_on_a_tip_forward(felt: float, turned: float, passed: bool) -> None:
+    assert judge_tip(Tip(felt, turned)).passed is passed
