@@ -50,7 +50,7 @@ class ValueDICEConfig(BootstrapConfig, ImaginationConfig):
     penalty: float = 10.0
     orthogonal: float = 1e-4
     replay_share: float = 0.1
-    policy_pretrain_steps: int = 0
+    policy_pretrain_steps: int = 1000
 
     def __post_init__(self) -> None:
         super().__post_init__()
