@@ -12,8 +12,10 @@ import numpy as np
 
 from firmware_bridge.link import SerialLink
 from firmware_bridge.serial_device import SerialDevice
+from robot_il.cli.keyboard import Keyboard
 from robot_il.cli.known_robots import known_since
 from robot_il.cli.live import LiveLine
+from robot_il.cli.operator_keys import HELP, TAKE_OVER_HELP, OperatorKeys
 from robot_il.cli.wiggle import meet, show
 from robot_il.control.arming import OBSERVED_S, Check, check_log, check_timing, checklist, require
 from robot_il.control.controllers import Controller
@@ -24,6 +26,7 @@ from robot_il.control.loop import ControlLoop, LoopReport
 from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
 from robot_il.control.supervisor import SupervisorState
+from robot_il.control.takeover import TakeOver, VelocityDriver
 from robot_il.errors import ConfigError, LogError
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
@@ -49,6 +52,7 @@ class Drive:
         rate_hz: of the loop.
         limits: the host's limits.
         self_test: how the policy fared in its own, for the checklist; None where no policy drives.
+        driver: drives for the person who takes over; None where the controller is no ``TakeOver``.
     """
 
     port: str
@@ -64,6 +68,7 @@ class Drive:
     rate_hz: int
     limits: GuardLimits
     self_test: Check | None = None
+    driver: VelocityDriver | None = None
 
 
 def deployed_guard(
@@ -106,15 +111,25 @@ def drive(plan: Drive) -> int:
         )
         _meet_stranger(device, link, identity, plan)
         session = _session(plan, guard, identity)
-        with LiveLine(plan.rate_hz) as live, Recorder(plan.out, session) as recorder, realtime() as granted:
+        with (
+            LiveLine(plan.rate_hz) as live,
+            Recorder(plan.out, session) as recorder,
+            Keyboard() as keyboard,
+            realtime() as granted,
+        ):
             recorder.event("realtime", granted=granted.granted, refused=granted.refused)
 
             def on_tick(state: State, decision: Decision) -> None:
                 live(state, decision)
+                keys.look()
                 stop_without_log(loop, recorder, state)
 
             loop = ControlLoop(device, link.clock, guard, recorder, on_tick, rate_hz=plan.rate_hz)
+            takeover = plan.controller if isinstance(plan.controller, TakeOver) else None
+            keys = OperatorKeys(keyboard, loop, device, link.clock, recorder, takeover, plan.driver)
             _pass_checklist(loop, device, identity, plan, recorder)
+            if keyboard.there:
+                print(TAKE_OVER_HELP if takeover else HELP, flush=True)
             with _stopping_on_signals(loop):
                 report = loop.run(ticks)
     print(f"real time {granted}")

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_il.control.guard import GuardLimits
     from robot_il.control.region import Region
     from robot_il.control.replay import recorded_intent, replay
+    from robot_il.control.takeover import RecordedTakeOver
     from robot_il.errors import LogError
     from robot_il.recording.reader import read_log
 
@@ -50,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         controller: Controller
         if name == "policy":
             controller = _policy(session.controller, arguments.policy)
+            if "operator" in session.controller:
+                controller = RecordedTakeOver(controller, recorded_intent(log.ticks))
         elif name == "operator":
             controller = recorded_intent(log.ticks)
         else:

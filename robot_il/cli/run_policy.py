@@ -33,14 +33,17 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_il.control.guard import GuardLimits
     from robot_il.control.onnx_policy import OnnxPolicy
     from robot_il.control.policy_metadata import TOLERANCE
+    from robot_il.control.takeover import TakeOver, VelocityDriver
+    from robot_il.robot import load_robot
 
     controller, task = load_policy_controller(arguments.policy, arguments.task)
     policy = OnnxPolicy(arguments.policy, task)
     out = arguments.out or Path(f"{arguments.policy.stem}-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
+    driver = VelocityDriver(load_robot(arguments.robot), arguments.rate)
     return drive(
         Drive(
             port=arguments.device,
-            controller=controller,
+            controller=TakeOver(controller, driver),
             task=task,
             label="unlabeled",
             seconds=arguments.seconds,
@@ -51,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             patience_s=arguments.patience,
             rate_hz=arguments.rate,
             limits=GuardLimits(),
+            driver=driver,
             self_test=check_self_test(len(policy.golden.observations), policy.golden_error, TOLERANCE),
         )
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from robot_il.errors import ConfigError, RobotIlError
+from robot_il.errors import ConfigError, DataError, RobotIlError
 from robot_il.learning.config import MethodConfig
 from robot_il.learning.dataset import Dataset, load_dataset
 from robot_il.learning.devices import CPU, choose_device
@@ -29,6 +29,7 @@ from robot_il.learning.registry import find_method
 from robot_il.learning.runs import RunFolder, code_identity, refuse_existing
 from robot_il.learning.stepping import planned_stepping
 from robot_il.learning.training import Training, run_together
+from robot_il.spec import SPEC_HASH
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ class _Setup:
         if not job.resume:
             refuse_existing(job.out)
         dataset = load_dataset(job.dataset)
+        _require_this_spec(dataset, job)
         pairs = _named_pairs(job, config)
         plan = _plan(job, config, dataset.info.hash, pairs, device)
         run = RunFolder.open(job.out) if job.resume else None
@@ -196,6 +198,18 @@ class _Setup:
             files[EXPERT_ACTIONS] = expert_actions_file(environment, self.dataset)
         run = self.run or RunFolder.create(self.job.out, self.plan, files)
         return Training(learner, run, self.plan, progress, stop)
+
+
+def _require_this_spec(dataset: Dataset, job: Job) -> None:
+    """Refuses what would end in a policy that no robot of this spec takes; foreign data has no spec.
+
+    Raises:
+        DataError: recordings of another spec.
+    """
+    theirs = dataset.info.spec_hash
+    if theirs and theirs != SPEC_HASH:
+        came = f"{job.dataset} of spec {theirs[:12]}"
+        raise DataError(f"a dataset of spec {SPEC_HASH[:12]}", came, "build it again from its logs with this version")
 
 
 def _device_again(job: Job, plan: Mapping[str, Any], chosen: torch.device) -> torch.device:

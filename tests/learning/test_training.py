@@ -140,6 +140,14 @@ def test_saturated_actions_train_to_finite_losses(method, tmp_path):
     assert math.isfinite(summary["held_out"]["nll"])
 
 
+def test_a_dataset_of_another_spec_is_refused_before_anything_is_trained(tmp_path):
+    dataset = pendulum_dataset({"expert": 6})
+    save_dataset(tmp_path / "data", replace(dataset, info=replace(dataset.info, spec_hash="ab" * 32)))
+    with pytest.raises(DataError, match="of spec abababababab; build it again"):
+        train(Job("linear", tmp_path / "data", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_dataset_without_held_out_rows_is_refused_unless_asked_for(tmp_path):
     save_dataset(tmp_path / "data", pendulum_dataset({"expert": 1, "suboptimal": 2}))
     with pytest.raises(DataError, match="patience_steps=0"):

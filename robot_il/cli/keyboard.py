@@ -1,0 +1,60 @@
+"""Keys of the terminal, read without ever waiting."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import tty
+from types import TracebackType
+from typing import Any, Self
+
+ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
+_MOST = 64
+
+
+class Keyboard:
+    """The keys pressed since the last look; none where the input is no terminal. Use as a context manager.
+
+    Args:
+        descriptor: of the terminal; by default standard input.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = _standard_input() if descriptor is None else descriptor
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> Self:
+        if self._descriptor is not None and os.isatty(self._descriptor):
+            self._before = termios.tcgetattr(self._descriptor)
+            tty.setcbreak(self._descriptor)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None and self._before is not None:
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+
+    @property
+    def there(self) -> bool:
+        """Whether somebody could press a key."""
+        return self._before is not None
+
+    def pressed(self) -> list[str]:
+        """Characters, and the arrows by name, in the order in which they came."""
+        if self._descriptor is None or self._before is None or not select.select([self._descriptor], (), (), 0.0)[0]:
+            return []
+        text = os.read(self._descriptor, _MOST).decode(errors="ignore")
+        for sequence, name in ARROWS.items():
+            text = text.replace(sequence, f"\0{name}\0")
+        return [key for part in text.split("\0") for key in ([part] if part in ARROWS.values() else part)]
+
+
+def _standard_input() -> int | None:
+    """Its descriptor; None for a process that was started without one."""
+    try:
+        return sys.stdin.fileno()
+    except (AttributeError, ValueError):  # no stdin at all, or one that is no file
+        return None
