@@ -13,7 +13,7 @@ from firmware_bridge import hostlib
 ROOT = Path(__file__).parents[2]
 FIRMWARE = Path(hostlib.__file__).parent / "firmware"
 PROTOCOL = ("cobs.c", "crc32.c", "frame.c", "encode.c", "decode.c", "tx.c", "bytes.h")
-SAFETY = ("safety.c", "limits.c", "drive.c", "monitor.c", "freshness.c", "freshness.h", "onboard.c")
+SAFETY = ("safety.c", "limits.c", "drive.c", "monitor.c", "freshness.c", "freshness.h", "sensors.c", "onboard.c")
 TESTS = (
     "coverage_codec",
     "coverage_edges",

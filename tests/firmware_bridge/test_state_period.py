@@ -80,6 +80,31 @@ def test_samples_that_never_change_stop_the_wheels(armed: Bench) -> None:
     assert any(event == Event.STOPPED and argument & Fault.SENSOR_STALE for event, argument, _ in armed.events)
 
 
+def test_exactly_one_sample_too_many_is_a_sensor_that_hangs() -> None:
+    bench = Bench()
+    frozen(bench, 1 + FROZEN_TICKS)  # the first differs from what was before it: nothing
+    assert Fault.SENSOR_STALE not in bench.firmware.faults
+    frozen(bench, 1)
+    assert Fault.SENSOR_STALE in bench.firmware.faults
+
+
+LARGEST = {**dict.fromkeys(("gyro_pitch", "gyro_yaw", "accel_x", "accel_z", "hip_left", "knee_left"), 1e5)}
+LARGEST |= {**dict.fromkeys(("hip_right", "knee_right", "battery"), 1e5), "wheel_left": 1e9, "wheel_right": 1e9}
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("channel", LARGEST)
+def test_a_sample_is_usable_up_to_what_any_sensor_can_give_and_no_further(channel: str, sign: float) -> None:
+    real = np.float64 if channel.startswith("wheel") else np.float32
+    bench = Bench()
+    setattr(bench.firmware.sensors, channel, sign * LARGEST[channel])
+    bench.tick()
+    assert Fault.SENSOR_NOT_FINITE not in bench.firmware.faults
+    setattr(bench.firmware.sensors, channel, sign * float(np.nextafter(real(LARGEST[channel]), real(np.inf))))
+    bench.tick()
+    assert Fault.SENSOR_NOT_FINITE in bench.firmware.faults
+
+
 def test_one_value_that_changes_is_life(armed: Bench) -> None:
     for channel in ("gyro_pitch", "gyro_yaw", "accel_x", "accel_z"):
         for tick in range(3 * FROZEN_TICKS):
