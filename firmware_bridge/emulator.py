@@ -10,10 +10,9 @@ from pathlib import Path
 
 from firmware_bridge.cross_build import build_image
 from firmware_bridge.elf import read_elf
-from firmware_bridge.hostlib import AT_REST, Board, CBoard, Outputs, Sensors
+from firmware_bridge.hostlib import AT_REST, Board, CBoard, Outputs, Reporting, Sensors
 from firmware_bridge.processor import PERIPHERALS, RAM, SYSTEM, Processor
 from robot_il.errors import ConfigError
-from robot_il.spec import Fault, Mode
 
 CLOCK_HZ = 168_000_000
 INSTRUCTIONS_PER_MS = 100_000
@@ -54,7 +53,7 @@ class _Registers(ctypes.Structure):
     )
 
 
-class EmulatedFirmware:
+class EmulatedFirmware(Reporting):
     """One microcontroller that executes an image; used as ``hostlib.Firmware`` is.
 
     Bytes and milliseconds reach the core while it sleeps. A core that does not come to sleep within a millisecond goes
@@ -174,31 +173,6 @@ class EmulatedFirmware:
     def torque_right(self) -> float:
         """Torque demanded of the right drive now, in N m."""
         return self._registers.torque_right if self._registers.drives_enabled else 0.0
-
-    @property
-    def mode(self) -> Mode:
-        """What the firmware is doing."""
-        return Mode(self._outputs.mode)
-
-    @property
-    def faults(self) -> Fault:
-        """Faults latched or present."""
-        return Fault(self._outputs.faults)
-
-    @property
-    def time_us(self) -> int:
-        """MCU time of the last tick in us."""
-        return self._outputs.time_us
-
-    @property
-    def undecodable(self) -> int:
-        """Frames from the host that had a bad checksum, length or type."""
-        return self._outputs.undecodable
-
-    @property
-    def dropped(self) -> int:
-        """Frames to the host that were lost because nobody took them in time."""
-        return self._outputs.dropped
 
     def _power_up(self) -> None:
         registers = self._registers

@@ -105,7 +105,48 @@ class Outputs(ctypes.Structure):
     )
 
 
-class Firmware:
+class Reporting:
+    """What a firmware says of itself, read from where its outputs lie; the base of all that stand for it."""
+
+    _outputs: Outputs
+
+    @property
+    def torque_left(self) -> float:
+        """Torque demanded of the left drive now, in N m."""
+        return self._outputs.torque_left
+
+    @property
+    def torque_right(self) -> float:
+        """Torque demanded of the right drive now, in N m."""
+        return self._outputs.torque_right
+
+    @property
+    def mode(self) -> Mode:
+        """What the firmware is doing."""
+        return Mode(self._outputs.mode)
+
+    @property
+    def faults(self) -> Fault:
+        """Faults latched or present."""
+        return Fault(self._outputs.faults)
+
+    @property
+    def time_us(self) -> int:
+        """MCU time of the last tick in us."""
+        return self._outputs.time_us
+
+    @property
+    def undecodable(self) -> int:
+        """Frames from the host that had a bad checksum, length or type."""
+        return self._outputs.undecodable
+
+    @property
+    def dropped(self) -> int:
+        """Frames to the host that were lost because nobody took them in time."""
+        return self._outputs.dropped
+
+
+class Firmware(Reporting):
     """One microcontroller: fill ``sensors``, call ``tick`` once a millisecond, apply the torques.
 
     Args:
@@ -173,41 +214,6 @@ class Firmware:
     def crash(self) -> str:
         """Empty: a fault in a library ends the process that uses it."""
         return ""
-
-    @property
-    def torque_left(self) -> float:
-        """Torque demanded of the left drive now, in N m."""
-        return self._outputs.torque_left
-
-    @property
-    def torque_right(self) -> float:
-        """Torque demanded of the right drive now, in N m."""
-        return self._outputs.torque_right
-
-    @property
-    def mode(self) -> Mode:
-        """What the firmware is doing."""
-        return Mode(self._outputs.mode)
-
-    @property
-    def faults(self) -> Fault:
-        """Faults latched or present."""
-        return Fault(self._outputs.faults)
-
-    @property
-    def time_us(self) -> int:
-        """MCU time of the last tick in us."""
-        return self._outputs.time_us
-
-    @property
-    def undecodable(self) -> int:
-        """Frames from the host that had a bad checksum, length or type."""
-        return self._outputs.undecodable
-
-    @property
-    def dropped(self) -> int:
-        """Frames to the host that were lost because nobody took them in time."""
-        return self._outputs.dropped
 
 
 @cache

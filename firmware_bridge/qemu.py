@@ -15,9 +15,8 @@ import tempfile
 from pathlib import Path
 
 from firmware_bridge.cross_build import QEMU_BOARD, build_image
-from firmware_bridge.hostlib import AT_REST, Board, CBoard, Outputs, Sensors
+from firmware_bridge.hostlib import AT_REST, Board, CBoard, Outputs, Reporting, Sensors
 from robot_il.errors import ConfigError, LinkError
-from robot_il.spec import Fault, Mode
 
 PROGRAM = "qemu-system-arm"
 TICK_US = 1000
@@ -27,7 +26,7 @@ _READ = 4096
 _COUNT = struct.Struct("<I")
 
 
-class QemuFirmware:
+class QemuFirmware(Reporting):
     """One microcontroller in QEMU's lm3s6965evb; a twin steps as it says, once for each of its milliseconds.
 
     ``tick`` hands over the sample in ``sensors``, unless the last is still on its way, and waits for the firmware's
@@ -115,41 +114,6 @@ class QemuFirmware:
                 getattr(self, name).close()
         self._process.kill()
         self._process.wait()
-
-    @property
-    def torque_left(self) -> float:
-        """Torque demanded of the left drive now, in N m."""
-        return self._outputs.torque_left
-
-    @property
-    def torque_right(self) -> float:
-        """Torque demanded of the right drive now, in N m."""
-        return self._outputs.torque_right
-
-    @property
-    def mode(self) -> Mode:
-        """What the firmware is doing."""
-        return Mode(self._outputs.mode)
-
-    @property
-    def faults(self) -> Fault:
-        """Faults latched or present."""
-        return Fault(self._outputs.faults)
-
-    @property
-    def time_us(self) -> int:
-        """MCU time of the last tick in us."""
-        return self._outputs.time_us
-
-    @property
-    def undecodable(self) -> int:
-        """Frames from the host that had a bad checksum, length or type."""
-        return self._outputs.undecodable
-
-    @property
-    def dropped(self) -> int:
-        """Frames to the host that were lost because nobody took them in time."""
-        return self._outputs.dropped
 
     def _exchange(self) -> None:
         """A sample for the firmware, and its outputs of the next millisecond that it worked off."""

@@ -6,6 +6,7 @@ range is refused: it is more often a wrong unit than an unusual robot.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -151,6 +152,11 @@ class Robot:
     contact: Contact
     pendulum: Pendulum
     ranges: Mapping[str, tuple[float, float]]
+
+    @property
+    def sha256(self) -> str:
+        """Of the profile and its URDF as they lie on disk, every byte of both, as hex digits."""
+        return hashlib.sha256(self.path.read_bytes() + self.urdf_path.read_bytes()).hexdigest()
 
     @property
     def joint_angles_rad(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ class ClockSlip(Fault):
 
 
 @dataclass(frozen=True)
-class SensorFault(Fault):
+class SensorFault(Fault, abc.ABC):
     """A sensor gives something else than it should."""
 
     def begin(self, scene: Scene) -> None:
@@ -69,9 +70,9 @@ class SensorFault(Fault):
 
         scene.twin.sensors.distort = distort
 
+    @abc.abstractmethod
     def distorted(self, scene: Scene, reading: list[float], first: Reading) -> list[float]:
         """The sample that the MCU gets for a true one, given the first true one since the fault began."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,16 +119,16 @@ class FailingController:
 
 
 @dataclass(frozen=True)
-class PolicyFault(Fault):
+class PolicyFault(Fault, abc.ABC):
     """The policy fails."""
 
     def controller(self, inner: Controller, host: Host) -> Controller:
         """The policy that will."""
         return FailingController(inner, host, self.failing(inner, host), type(self).__name__)
 
+    @abc.abstractmethod
     def failing(self, inner: Controller, host: Host) -> Callable[[State, float], float]:
         """Makes the failing law."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

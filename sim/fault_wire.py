@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ LINE_BYTES_MS = 92
 
 @dataclass(frozen=True)
 class WireFault(Fault):
-    """Something that happens to frames on their way.
+    """Something that happens in one direction of the line.
 
     Attributes:
         to: ``mcu`` or ``host``, the end at which it shows.
@@ -32,6 +33,11 @@ class WireFault(Fault):
         """The direction that is hit."""
         return scene.to_mcu if self.to == "mcu" else scene.to_host
 
+
+@dataclass(frozen=True)
+class FrameFault(WireFault, abc.ABC):
+    """Something that happens to frames on their way."""
+
     def begin(self, scene: Scene) -> None:
         """Spoils the line."""
         hit, chance = self.hits(scene.random), scene.random
@@ -46,13 +52,13 @@ class WireFault(Fault):
         if scene.since_ms == self.ms:
             self.channel(scene).damage = None
 
+    @abc.abstractmethod
     def hits(self, chance: random.Random) -> Callable[[int, bytes], Pieces]:
         """Makes what is done to a frame that is hit."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Drop(WireFault):
+class Drop(FrameFault):
     """Frames vanish; all of them for ever is a cut cable."""
 
     def hits(self, chance: random.Random) -> Callable[[int, bytes], Pieces]:
@@ -61,7 +67,7 @@ class Drop(WireFault):
 
 
 @dataclass(frozen=True)
-class Delay(WireFault):
+class Delay(FrameFault):
     """Frames come late, and those behind them with them.
 
     Attributes:
@@ -76,7 +82,7 @@ class Delay(WireFault):
 
 
 @dataclass(frozen=True)
-class Duplicate(WireFault):
+class Duplicate(FrameFault):
     """Frames come several times.
 
     Attributes:
@@ -91,7 +97,7 @@ class Duplicate(WireFault):
 
 
 @dataclass(frozen=True)
-class Reorder(WireFault):
+class Reorder(FrameFault):
     """Of two frames the second comes first."""
 
     def hits(self, chance: random.Random) -> Callable[[int, bytes], Pieces]:
@@ -108,7 +114,7 @@ class Reorder(WireFault):
 
 
 @dataclass(frozen=True)
-class Flip(WireFault):
+class Flip(FrameFault):
     """One to eight bits of a frame are others; never its delimiters, which its neighbours have too."""
 
     def hits(self, chance: random.Random) -> Callable[[int, bytes], Pieces]:
@@ -124,7 +130,7 @@ class Flip(WireFault):
 
 
 @dataclass(frozen=True)
-class Truncate(WireFault):
+class Truncate(FrameFault):
     """The end of a frame is missing: its delimiter, and at least one byte before it."""
 
     def hits(self, chance: random.Random) -> Callable[[int, bytes], Pieces]:
@@ -135,9 +141,6 @@ class Truncate(WireFault):
 @dataclass(frozen=True)
 class Flood(WireFault):
     """Garbage as fast as the line can carry it, between the frames."""
-
-    def begin(self, scene: Scene) -> None:
-        """The frames themselves stay whole."""
 
     def step(self, scene: Scene) -> None:
         """A millisecond's worth of garbage."""

@@ -217,7 +217,7 @@ def _prepared(robot_name: str, task_name: str) -> tuple:
 def kept_or_flown(jobs: Sequence[Trial], workers: int | None, folder: Path | None) -> list[Outcome]:
     """The outcomes of one kind: those of an earlier run with the same trials and region, or flown now."""
     if folder is None:
-        return side_by_side(run_trial, jobs, workers, f"{jobs[0].kind}: flown")
+        return list(side_by_side(run_trial, jobs, workers, f"{jobs[0].kind}: flown"))
     region = _prepared(jobs[0].robot_name, jobs[0].task_name)[2]
     plan = json.loads(json.dumps([[dataclasses.astuple(job) for job in jobs], region.to_json()], default=str))
     file = folder / f"{jobs[0].kind}.json"
@@ -225,7 +225,7 @@ def kept_or_flown(jobs: Sequence[Trial], workers: int | None, folder: Path | Non
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["plan"] == plan:
             return [Outcome(**{**row, "reasons": tuple(row["reasons"])}) for row in kept["outcomes"]]
-    outcomes = side_by_side(run_trial, jobs, workers, f"{jobs[0].kind}: flown")
+    outcomes = list(side_by_side(run_trial, jobs, workers, f"{jobs[0].kind}: flown"))
     folder.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(".partial")
     rows = [dataclasses.asdict(outcome) for outcome in outcomes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,15 +45,17 @@ def write_proven_c(source: Path, folder: Path) -> ProvenC:
         PolicyError: no policy, or its C fails its self test or differs by more than 1e-5 of the action's range.
         ConfigError: no run, or no C compiler.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".proving-") as name:
+    with tempfile.TemporaryDirectory(prefix="robot-il-") as name:
         place = Path(name)
         if source.is_dir():
             export_policy(source, place / "policy.onnx")
             source = place / "policy.onnx"
         proven = _prove(source, place)
+        folder.mkdir(parents=True, exist_ok=True)
         for file in NAMES:
-            (place / file).replace(folder / file)
+            partial = folder / f".{file}.partial"  # the two folders may be on different disks
+            shutil.copyfile(place / file, partial)
+            partial.replace(folder / file)
     return replace(proven, export=replace(proven.export, folder=folder))
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +10,7 @@ import numpy as np
 
 from robot_il.cli.policies import load_policy_controller
 from robot_il.cli.rollout import Rollout
+from robot_il.cli.side_by_side import side_by_side
 from robot_il.control.controllers import Controller, LinearController, PolicyController
 from robot_il.control.lqr import lqr_gain
 from robot_il.control.onnx_policy import OnnxPolicy
@@ -25,7 +21,7 @@ from robot_il.spec import TASKS, TORQUE_LIMIT_NM, Task
 from sim.conditions import sample_conditions
 
 CHUNK = 5
-"""Episodes handed to a process at a time."""
+"""Episodes of one job."""
 
 
 @dataclass(frozen=True)
@@ -139,26 +135,13 @@ def evaluate_candidates(
         for start in range(0, len(seeds), CHUNK)
     ]
     results: list[list[Episode]] = [[] for _ in candidates]
-    workers = workers or len(os.sched_getaffinity(0))
-    with _mapped(jobs, workers) as chunks:
-        for job, chunk in zip(jobs, _with_progress(chunks, len(jobs)), strict=True):
-            index = candidates.index(job[1])
-            results[index] += chunk
-            if len(results[index]) == len(seeds):
-                finished(job[1], results[index])
+    chunks = side_by_side(_run_chunk, jobs, workers, "evaluated", chunk=1)
+    for job, chunk in zip(jobs, chunks, strict=True):
+        index = candidates.index(job[1])
+        results[index] += chunk
+        if len(results[index]) == len(seeds):
+            finished(job[1], results[index])
     return results
-
-
-@contextlib.contextmanager
-def _mapped(jobs: Sequence[_Job], workers: int) -> Iterator[Iterator[list[Episode]]]:
-    """The episodes of each job in order, computed by so many processes."""
-    if workers == 1:
-        yield map(_run_chunk, jobs)
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited: processes of several threads each would fight for the cores
-    # spawn, not fork: a physics engine and an inference runtime do not survive a fork
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield pool.imap(_run_chunk, jobs)
 
 
 def _run_chunk(job: _Job) -> list[Episode]:
@@ -166,15 +149,3 @@ def _run_chunk(job: _Job) -> list[Episode]:
     controller = candidate.controller(rollout)
     fallback = LinearController(lqr_gain(rollout.robot, rollout.task), rollout.task)
     return [rollout.run(controller, fallback, sample_conditions(rollout.task, seed), seed) for seed in seeds]
-
-
-def _with_progress(chunks: Iterable[list[Episode]], total: int) -> Iterator[list[Episode]]:
-    """Passes the chunks on, saying now and then how far it is."""
-    start = shown = time.monotonic()
-    for done, chunk in enumerate(chunks, start=1):
-        yield chunk
-        now = time.monotonic()
-        if now - shown > 2.0 and done < total:
-            shown = now
-            left = (now - start) / done * (total - done)
-            print(f"evaluated {100 * done // total} %, about {left:.0f} s left", file=sys.stderr, flush=True)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import multiprocessing
-import os
-import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from robot_il.cli.demonstrators import DEMONSTRATORS
 from robot_il.cli.rollout import JUDGING, Rollout
+from robot_il.cli.side_by_side import side_by_side
 from robot_il.control.controllers import Controller, LinearController
 from robot_il.control.lqr import lqr_gain
 from robot_il.recording.recorder import Recorder
@@ -74,14 +70,8 @@ def collect(collection: Collection, seeds: Sequence[int], workers: int | None) -
         LogError: a log cannot be written.
     """
     collection.folder.mkdir(parents=True, exist_ok=True)
-    workers = min(workers or len(os.sched_getaffinity(0)), len(seeds))
     record = functools.partial(record_seed, collection)
-    if workers == 1:
-        return list(_with_progress(map(record, seeds), len(seeds)))
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited: processes of several threads each would fight for the cores
-    # spawn, not fork: a physics engine does not survive a fork
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        return list(_with_progress(pool.map(record, seeds), len(seeds)))
+    return list(side_by_side(record, seeds, workers, "recorded", chunk=1))
 
 
 def record_seed(collection: Collection, seed: int) -> Collected:
@@ -132,14 +122,3 @@ def _begin_anew(path: Path) -> None:
     """Removes what a killed process left of this very episode; it is recorded again, bit for bit."""
     for leftover in path.parent.glob(f"{path.name}.*"):
         leftover.unlink()
-
-
-def _with_progress(results: Iterable[Collected], total: int) -> Iterator[Collected]:
-    start = shown = time.monotonic()
-    for done, result in enumerate(results, start=1):
-        yield result
-        now = time.monotonic()
-        if now - shown > 2.0 and done < total:
-            shown = now
-            left = (now - start) / done * (total - done)
-            print(f"recorded {done} of {total} episodes, about {left:.0f} s left", file=sys.stderr, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -36,8 +35,7 @@ def _path() -> Path:
 
 
 def _key(robot_id: int, robot: Robot) -> str:
-    profile = hashlib.sha256(robot.path.read_bytes() + robot.urdf_path.read_bytes()).hexdigest()
-    return f"{robot_id:#x} {profile[:16]}"
+    return f"{robot_id:#x} {robot.sha256[:16]}"
 
 
 def _read() -> dict[str, Any]:

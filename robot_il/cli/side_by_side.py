@@ -13,28 +13,29 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 CHUNK = 5
-"""Jobs handed to a process at a time."""
 TELL_S = 2.0
 
 
 def side_by_side(
-    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None, doing: str
-) -> list[Result]:
-    """The result of each job, in the order of the jobs and the same for any number of processes.
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None, doing: str, chunk: int = CHUNK
+) -> Iterator[Result]:
+    """The result of each job as soon as it is there, in the order of the jobs, the same for any number of processes.
 
     Args:
         function: of a module, so that it can be sent to another process.
         jobs: picklable.
         workers: processes; None for one a core.
         doing: what has been done to the jobs, for the person who waits.
+        chunk: jobs handed to a process at a time.
     """
     workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
     if workers <= 1:
-        return list(_told(map(function, jobs), len(jobs), doing))
+        yield from _told(map(function, jobs), len(jobs), doing)
+        return
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited: processes of several threads each would fight for the cores
-    # spawn, not fork: a physics engine does not survive a fork
+    # spawn, not fork: a physics engine and an inference runtime do not survive a fork
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        return list(_told(pool.imap(function, jobs, CHUNK), len(jobs), doing))
+        yield from _told(pool.imap(function, jobs, chunk), len(jobs), doing)
 
 
 def _told(results: Iterable[Result], total: int, doing: str) -> Iterator[Result]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -56,9 +55,8 @@ def dependencies(robot: Robot, limits: GuardLimits | None = None) -> dict[str, A
         limits: of the guard; None for the usual ones.
     """
     limits = limits or GuardLimits()
-    profile = hashlib.sha256(robot.path.read_bytes() + robot.urdf_path.read_bytes()).hexdigest()
     return {
-        "profile_sha256": profile,
+        "profile_sha256": robot.sha256,
         "gain": lqr_gain(robot, TASKS["stand"]).tolist(),
         "torque_nm": limits.torque_nm,
         "torque_slew_nm_s": limits.torque_slew_nm_s,

@@ -195,3 +195,9 @@ def test_a_policy_is_not_evaluated_for_another_task(capfd, tmp_path: Path) -> No
     message = refused(capfd, "evaluate", policy(tmp_path / "good.onnx"), "--task", "drive", "--episodes", "1")
     assert "'drive'" in message
     assert "'stand'" in message
+
+
+def test_an_export_that_is_refused_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path / "nowhere"), "--c", str(tmp_path / "c")]) == 1
+    assert "expected a policy file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
