@@ -28,8 +28,9 @@ most, the rest is what 0.2 s of arrivals leave unknown."""
 RESTLESS_RAD_S = 1.0
 GRAVITY_M_S2 = 9.81
 GRAVITY_TOLERANCE_M_S2 = 1.5
-GRAVITY_MISMATCH_RAD = 0.1
-"""Largest disagreement of pitch with the direction of gravity while the robot is held."""
+GRAVITY_MISMATCH_RAD = 0.05
+"""Largest disagreement of pitch with the direction of gravity while the robot is held; after a tumble the estimate
+takes some seconds to come back, and until then would make the robot roll away."""
 FREE_DISK_BYTES = 100_000_000
 LATE_SHARE = 0.5
 """Share of a period that nine in ten STATEs, and answers to them, may be late by and take."""

@@ -30,6 +30,7 @@ TIP_MISMATCH_SHARE = 0.2
 """Largest disagreement of the summed gyro with the tilt that the accelerometer sees, as a share of it."""
 STILL_TICKS = 40
 STILL_RAD_S = 0.1
+ARM_PATIENCE_S = 5
 SILENCE_NS = 200_000_000
 _SIDES = ("left", "right")
 
@@ -62,15 +63,12 @@ def _next(device: Device, clock: Clock) -> State:
 
 
 def _arm(device: Device, clock: Clock) -> None:
-    for tick in range(CONTROL_RATE_HZ):
-        state = _next(device, clock)
-        if state.mode == Mode.ARMED:
+    for tick in range(ARM_PATIENCE_S * CONTROL_RATE_HZ):
+        if _next(device, clock).mode == Mode.ARMED:
             return
         if tick % 10 == 0:
             device.request("arm")
-    raise LinkError(
-        "the MCU to arm within 1 s", f"it stayed {Mode(state.mode).name}", "hold the robot upright and still"
-    )
+    raise LinkError(f"the MCU to arm within {ARM_PATIENCE_S} s", "it did not", "hold the robot upright and still")
 
 
 def _nudge_one(device: Device, clock: Clock, side: int) -> list[State]:
@@ -97,11 +95,14 @@ def _judge_wheel(states: Sequence[State], side: int) -> Check:
         remedy = f"the MCU demanded only {applied:.2f} N m of this drive: look for a limit that was set"
     elif abs(other) > abs(own):
         remedy = "the other wheel turned: swap the two drives, or their encoders, in the firmware's board file"
-    elif own < 0:
-        remedy = "it turned, or seemed to turn, backwards: flip the sign of its drive or its encoder in the board file"
+    elif own < other:
+        remedy = (
+            "it turned, or seemed to turn, backwards: flip the sign of its drive or its encoder in the board file, "
+            "or swap the two drives where it was the other wheel that moved"
+        )
     else:
         remedy = "free the wheel, and check its drive, its encoder and their cables"
-    return Check(f"{_SIDES[side]} wheel", own - abs(other) >= LEAST_TURN_RAD_S, found, remedy)
+    return Check(f"{_SIDES[side]} wheel", own - other >= LEAST_TURN_RAD_S, found, remedy)
 
 
 def _largest_change(states: Sequence[State], name: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -54,8 +55,9 @@ class EncoderBackwards(Firmware):
         super().tick()
 
 
-def met(firmware: Callable[[Board], Firmware]) -> Nudges:
-    with contextlib.closing(Twin(load_robot(), nominal(TASKS["stand"]), 1, firmware=firmware)) as twin:
+def met(firmware: Callable[[Board], Firmware], lean_rad: float = 0.0) -> Nudges:
+    held = dataclasses.replace(nominal(TASKS["stand"]), initial_pitch_rad=lean_rad)
+    with contextlib.closing(Twin(load_robot(), held, 1, firmware=firmware)) as twin:
         link = LockstepLink(twin)
         with contextlib.closing(SerialDevice(link)) as device:
             device.open()
@@ -65,12 +67,14 @@ def met(firmware: Callable[[Board], Firmware]) -> Nudges:
             return found
 
 
-def wrong(firmware: Callable[[Board], Firmware]) -> dict[str, str]:
-    return {check.name: check.remedy for check in judge(met(firmware)) if not check.passed}
+def wrong(firmware: Callable[[Board], Firmware], lean_rad: float = 0.0) -> dict[str, str]:
+    return {check.name: check.remedy for check in judge(met(firmware, lean_rad)) if not check.passed}
 
 
-def test_a_robot_in_order_passes_and_is_left_disarmed() -> None:
-    assert wrong(Firmware) == {}
+@pytest.mark.parametrize("lean_rad", [-0.15, -0.08, 0.0, 0.08, 0.15])
+def test_a_robot_in_order_passes_however_it_is_held(lean_rad: float) -> None:
+    """It tips over meanwhile, and both wheels turn with it; what counts is how much more the nudged one does."""
+    assert wrong(Firmware, lean_rad) == {}
 
 
 def test_each_wheel_is_nudged_by_itself() -> None:
@@ -95,13 +99,19 @@ def test_wrong_wiring_is_named(firmware: type[Firmware], wheels: set[str], remed
     assert all(remedy in text for text in found.values())
 
 
+@pytest.mark.parametrize("lean_rad", [-0.08, 0.08])
+@pytest.mark.parametrize("firmware", [Swapped, LeftBackwards, EncoderBackwards, RightDead])
+def test_wrong_wiring_is_noticed_on_a_robot_that_tips_over(firmware: type[Firmware], lean_rad: float) -> None:
+    assert wrong(firmware, lean_rad)
+
+
 def test_a_robot_that_may_not_arm_says_so() -> None:
     with contextlib.closing(Twin(load_robot(), nominal(TASKS["stand"]), 1)) as twin:
         link = LockstepLink(twin)
         with contextlib.closing(SerialDevice(link)) as device:
             device.open()
             device.request("estop")
-            with pytest.raises(LinkError, match="arm within 1 s"):
+            with pytest.raises(LinkError, match="arm within 5 s"):
                 nudge(device, link.clock)
 
 
