@@ -98,6 +98,18 @@ class Fault(enum.IntFlag):
     """The board reported no fresh sensor sample for too long, or its inertial samples never change."""
 
 
+class HandDevice(enum.IntEnum):
+    """What the operator's hand was on."""
+
+    GAMEPAD = 1
+    """Plugged into the machine that drives."""
+    BROWSER_PAD = 2
+    """Plugged into the machine that shows the page."""
+    KEYBOARD = 3
+    JOYSTICK = 4
+    """Drawn on the page."""
+
+
 class Reject(enum.IntEnum):
     """Why the MCU rejected a COMMAND or an ARM; the argument of the REJECTED event."""
 
@@ -187,6 +199,9 @@ HOST_SIGNALS = (
     Signal("reasons", "-", "u4", "bits of the supervisor's reasons for not running the controller"),
     Signal("lateness_us", "us", "f4", "how late this STATE arrived on the host's grid; 0 is punctual"),
     Signal("margin", "1", "f4", "how far inside what the fallback can catch: 1 at rest, 0 at the edge; NaN unknown"),
+    Signal("stick_forward", "1", "f4", "operator's stick as used, -1..1, forward positive; NaN without a stick"),
+    Signal("stick_turn", "1", "f4", "operator's stick as used, -1..1, left positive; NaN without a stick"),
+    Signal("yaw_rate_wanted", "rad/s", "f4", "turning asked of the heading hold, left positive; 0 holds the heading"),
     Signal("intent", "N m", "f4", "what the operator asked for; NaN where no operator drives"),
     Signal("controller_torque", "N m", "f4", "total torque the controller in charge asked for"),
     Signal("limited_torque", "N m", "f4", "total torque after the host's limits"),
@@ -203,6 +218,20 @@ TICK_SIGNALS = tuple(sorted(STATE_SIGNALS + HOST_SIGNALS, key=lambda signal: _SI
 
 TICK_DTYPE = np.dtype([(signal.name, "<" + signal.dtype) for signal in TICK_SIGNALS])
 SIGNALS = {signal.name: signal for signal in TICK_SIGNALS}
+
+HAND_AXES = 8
+HAND_SIGNALS = (
+    Signal("host_ns", "ns", "i8", "host monotonic time at which the loop took it"),
+    *(Signal(f"axis_{index}", "1", "f4", f"axis {index} of the pad, raw; 0 where it has none") for index in range(HAND_AXES)),
+    Signal("forward", "1", "f4", "stick after mapping, dead zone and curve, forward positive", -1.0, 1.0),
+    Signal("turn", "1", "f4", "stick after mapping, dead zone and curve, left positive", -1.0, 1.0),
+    Signal("hand_seq", "1", "u4", "rises with every message of one source"),
+    Signal("buttons", "-", "u4", "a bit for each pressed button of the pad, raw"),
+    Signal("device", "-", "u1", "HandDevice"),
+    Signal("deadman", "1", "u1", "1 while the dead-man button, or what stands for it, is held"),
+)
+"""What the operator's hand does, as it reaches the loop and as it is logged, widest type first."""
+HAND_DTYPE = np.dtype([(signal.name, "<" + signal.dtype) for signal in HAND_SIGNALS])
 
 WHEEL_TORQUE = Signal(
     "wheel_torque", "N m", "f4", "sum of both wheel torques, half to each", -TORQUE_LIMIT_NM, TORQUE_LIMIT_NM
@@ -346,6 +375,7 @@ def _canonical() -> str:
         "firmware_rate_hz": FIRMWARE_RATE_HZ,
         "limits": asdict(LIMITS),
         "tick": _without_meaning(TICK_SIGNALS),
+        "hand": _without_meaning(HAND_SIGNALS),
         "tasks": [asdict(task) for task in TASKS.values()],
         "labels": LABELS,
         "messages": [
@@ -353,7 +383,8 @@ def _canonical() -> str:
             for message in MESSAGES.values()
         ],
         "codes": {
-            code.__name__: {member.name: int(member) for member in code} for code in (Mode, Fault, Reject, Event, Param)
+            code.__name__: {member.name: int(member) for member in code}
+            for code in (Mode, Fault, HandDevice, Reject, Event, Param)
         },
     }
     return json.dumps(contract, sort_keys=True, separators=(",", ":"))

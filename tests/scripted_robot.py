@@ -104,9 +104,13 @@ class MemorySink:
     def __init__(self) -> None:
         self.rows: list[bytes] = []
         self.events: list[tuple[str, dict]] = []
+        self.hands: list[bytes] = []
 
     def tick(self, row: bytes) -> None:
         self.rows.append(row)
 
     def event(self, name: str, **detail: object) -> None:
         self.events.append((name, detail))
+
+    def hand(self, row: bytes) -> None:
+        self.hands.append(row)

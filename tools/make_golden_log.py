@@ -1,4 +1,4 @@
-"""Makes the golden log and what must be read from it: ``data/golden/log.mcap`` and ``log_ticks.npy``.
+"""Makes the golden log and what must be read from it: ``data/golden/log.mcap``, ``log_ticks.npy`` and ``log_hands.npy``.
 
 Run it after a change of the spec or of the log format, look at the difference, and commit both. A log of an earlier
 format that must stay readable keeps its own name.
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_il.control.operator import Hand, pack_hand
 from robot_il.recording import schema
 from robot_il.recording.log_writer import LogFile, LogWriter
 from robot_il.recording.session import Session
-from robot_il.spec import SPEC_HASH, TICK_DTYPE, TICK_SIGNALS
+from robot_il.spec import HAND_AXES, HAND_DTYPE, SPEC_HASH, TICK_DTYPE, TICK_SIGNALS, HandDevice
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 TICKS = 120
@@ -42,8 +43,15 @@ def golden_ticks() -> np.ndarray:
     return ticks
 
 
+def golden_hand(number: int) -> bytes:
+    """One message of the operator's hand, every value of it its own."""
+    axes = tuple(number + axis / 16 for axis in range(HAND_AXES))
+    hand = Hand(number, HandDevice.JOYSTICK, bool(number % 2), number / 16, -number / 32, axes, 1 << number)
+    return pack_hand(hand, 10**15 + 50_000_000 * number)
+
+
 def main() -> None:
-    """Writes both files."""
+    """Writes the three files."""
     path = GOLDEN / "log.mcap"
     path.unlink(missing_ok=True)
     ticks = golden_ticks()
@@ -58,11 +66,15 @@ def main() -> None:
     for index, row in enumerate(ticks):
         if index == TICKS // 2:
             writer.event(b'{"host_ns":1000000300000000,"name":"mcu_armed","detail":{"mcu_time_us":5,"value":0.5}}')
+        if index % 10 == 0:
+            writer.hand(golden_hand(index // 10))
         writer.tick(row.tobytes())
     writer.label(b'{"host_ns":1000000600000000,"label":"undesirable"}')
     writer.finish("closed", dropped=2)
     file.close()
     np.save(GOLDEN / "log_ticks.npy", ticks, allow_pickle=False)
+    hands = np.frombuffer(b"".join(golden_hand(number) for number in range(TICKS // 10)), HAND_DTYPE)
+    np.save(GOLDEN / "log_hands.npy", hands, allow_pickle=False)
     print(f"{path}: {file.size} bytes, spec {SPEC_HASH[:12]}")
 
 

@@ -122,6 +122,9 @@ class _Ticks:
     def event(self, name: str, **detail: object) -> None:
         del name, detail
 
+    def hand(self, row: bytes) -> None:
+        del row
+
     def driven(self) -> np.ndarray:
         """Ticks on which the controller was in charge."""
         ticks = np.frombuffer(b"".join(self._rows), TICK_DTYPE)

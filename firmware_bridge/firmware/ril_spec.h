@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #define RIL_PROTOCOL_VERSION 1u
-#define RIL_SPEC_HASH UINT64_C(0x222f095bd67574c3)
-#define RIL_CRC_SEED UINT32_C(0xd67574c3)
+#define RIL_SPEC_HASH UINT64_C(0xc31eced61ed6e9df)
+#define RIL_CRC_SEED UINT32_C(0x1ed6e9df)
 #define RIL_TICK_US 1000u
 #define RIL_TICKS_PER_STATE 5u
 

@@ -81,6 +81,7 @@ class CountingRecorder:
     def __init__(self, recorder: Recorder, counter: Counter) -> None:
         self.counting = True
         self.event = recorder.event
+        self.hand = recorder.hand
         self._recorder = recorder
         self._counter = counter
 
@@ -92,20 +93,22 @@ class CountingRecorder:
 
 
 class Pad:
-    """An operator's pad: heard with every tick, until it is lost.
+    """An operator's pad: at rest, and heard with every tick, until it is lost.
 
     Attributes:
         heard_ns: when it was last heard, on the host's clock.
     """
 
+    stick_forward = stick_turn = yaw_rate_wanted = 0.0
+
     def __init__(self, link: RemoteLink) -> None:
         self.heard_ns = link.clock.now_ns()
         self._link = link
 
-    def listen(self) -> None:
+    def look(self, now_ns: int) -> None:
         """Called with every tick."""
         if not self._link.failing:
-            self.heard_ns = self._link.clock.now_ns()
+            self.heard_ns = now_ns
 
 
 def start(plan: Plan, connection: socket.socket, others: socket.socket, counter: Counter) -> int:
@@ -153,10 +156,7 @@ def _fly(plan: Plan, link: RemoteLink, counter: Counter) -> None:
         with Recorder(path, _session(plan, guard, identity), clock=link.clock, lossless=True) as recorder:
             sink = CountingRecorder(recorder, counter)
 
-            pad = Pad(link)
-
             def on_tick(state: State, decision: Decision) -> None:
-                pad.listen()
                 stop_without_log(loop, recorder, state)
                 if link.stopping:
                     loop.request_stop()
@@ -164,7 +164,8 @@ def _fly(plan: Plan, link: RemoteLink, counter: Counter) -> None:
                     sink.counting = False
                     disk.fill(path.with_name(path.name + ".recording"), recorder.writer_pid)
 
-            loop = ControlLoop(device, link.clock, guard, sink, on_tick, pad if fault.operated else None)
+            pad = Pad(link) if fault.operated else None
+            loop = ControlLoop(device, link.clock, guard, sink, on_tick, pad)
             loop.observe(OBSERVED)
             report = loop.run(ENDLESS)
             link.tell(Request.ENDED, f"{report.outcome.name} ({', '.join(report.reasons)})")

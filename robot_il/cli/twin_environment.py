@@ -163,6 +163,9 @@ class _Ticks:
     def event(self, name: str, **detail: object) -> None:
         """Drops the event."""
 
+    def hand(self, row: bytes) -> None:
+        """Drops the row."""
+
     def ticks(self) -> np.ndarray:
         """(T,) TICK_DTYPE."""
         return np.frombuffer(b"".join(self._rows), dtype=TICK_DTYPE)

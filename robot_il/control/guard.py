@@ -21,6 +21,8 @@ _S, _E = SupervisorState, SupervisorEvent
 _NONE, _CONTROLLER, _FALLBACK = 0, 1, 2
 LOST_REPEATS_S = 0.05
 """Time of STATEs in a row that are no newer than the one before, after which nothing is known of the robot any more."""
+LARGEST_YAW_LAG_RAD = 0.5
+"""Farthest that the heading to be held runs ahead of the robot's while it turns."""
 _EXCUSED = (_E.OBSERVATION_STALE, _E.OBSERVATION_REPEATED, _E.OPERATOR_SILENT)
 """Not the controller's fault: it gets the robot back as often as that happens."""
 _RESCUES = (_E.REGION_LEFT, _E.CONTROLLER_LATE)
@@ -159,12 +161,14 @@ class Guard:
         self._rescues = 0
         self._returnable = False
 
-    def decide(self, state: State, inputs: LoopInput = NO_INPUT) -> Decision:
+    def decide(self, state: State, inputs: LoopInput = NO_INPUT, yaw_rate_wanted: float = 0.0) -> Decision:
         """Judges one STATE and says what to send in answer.
 
         Args:
             state: the newest STATE.
             inputs: what the loop noticed since the last one.
+            yaw_rate_wanted: how fast the robot is to turn while the controller is in charge, in rad/s, left positive;
+                0 holds the heading.
 
         Returns:
             torques that are finite and within the limits, whatever the controller did.
@@ -176,7 +180,7 @@ class Guard:
         if current is _S.RUNNING:
             torque = self._ask_controller(state)
             if torque is not None:
-                return self._drive(state, torque, _CONTROLLER)
+                return self._drive(state, torque, _CONTROLLER, yaw_rate_wanted)
             current = self.supervisor.state
         if current is _S.FALLBACK:
             return self._drive(state, self.fallback.torque(state), _FALLBACK)
@@ -287,20 +291,26 @@ class Guard:
         self.handle(_E.CONTROLLER_FAILED)
         return None
 
-    def _drive(self, state: State, torque: float, source: int) -> Decision:
+    def _drive(self, state: State, torque: float, source: int, yaw_rate_wanted: float = 0.0) -> Decision:
         step = self.limits.torque_slew_nm_s / self.rate_hz
         limit = self.limits.torque_nm
         limited = min(max(torque, self._last_torque - step, -limit), self._last_torque + step, limit)
         self._last_torque = limited
-        left, right = self._split(state, limited)
+        left, right = self._split(state, limited, yaw_rate_wanted)
         intent = self.controller.intent if source == _CONTROLLER else math.nan
         return Decision(True, None, intent, torque, limited, left, right, source, self._margin)
 
-    def _split(self, state: State, total: float) -> tuple[float, float]:
-        """Half to each wheel, and a small difference that holds the heading; positive yaw turns left."""
+    def _split(self, state: State, total: float, yaw_rate_wanted: float) -> tuple[float, float]:
+        """Half to each wheel, and a small difference that holds the heading or turns it; positive yaw turns left."""
         if self._yaw_reference is None:
             self._yaw_reference = state.yaw
-        turn = self._yaw_gain * (self._yaw_reference - state.yaw) - self._yaw_damping * state.yaw_rate
+        if yaw_rate_wanted:
+            # a robot that is held goes on from where it is, and does not spin after a heading that ran away from it
+            ahead = self._yaw_reference + yaw_rate_wanted / self.rate_hz
+            self._yaw_reference = min(max(ahead, state.yaw - LARGEST_YAW_LAG_RAD), state.yaw + LARGEST_YAW_LAG_RAD)
+        turn = self._yaw_gain * (self._yaw_reference - state.yaw) + self._yaw_damping * (
+            yaw_rate_wanted - state.yaw_rate
+        )
         bound = LIMITS.wheel_torque_nm
         room = bound - abs(0.5 * total)
         turn = min(max(turn, -room), room)

@@ -6,6 +6,7 @@ what did not arrive in time. Nothing here knows whether the device or the clock 
 
 from __future__ import annotations
 
+import math
 import struct
 from array import array
 from collections.abc import Callable
@@ -48,15 +49,27 @@ class Sink(Protocol):
     def event(self, name: str, **detail: object) -> None:
         """Takes one named event with its details."""
 
+    def hand(self, row: bytes) -> None:
+        """Takes one packed row of ``spec.HAND_DTYPE``; must not block."""
+
 
 class Operator(Protocol):
     """A person at a pad or a page who has to be there.
 
     Attributes:
         heard_ns: when the person, or what carries their hands' position, was last heard, on the loop's clock.
+        stick_forward: what their stick asks for now, -1..1.
+        stick_turn: the same, left positive.
+        yaw_rate_wanted: turning that comes of it, in rad/s, exact as a float32.
     """
 
     heard_ns: int
+    stick_forward: float
+    stick_turn: float
+    yaw_rate_wanted: float
+
+    def look(self, now_ns: int) -> None:
+        """Brings the attributes up to date; called once a tick, must not block."""
 
 
 class Arrival(NamedTuple):
@@ -74,6 +87,9 @@ class NullSink:
 
     def event(self, name: str, **detail: object) -> None:
         """Drops the event."""
+
+    def hand(self, row: bytes) -> None:
+        """Drops the row."""
 
 
 @dataclass
@@ -135,7 +151,7 @@ class ControlLoop:
         self._clock = clock
         self._sink = sink or NullSink()
         self._on_tick = on_tick
-        self._operator = operator
+        self.operator = operator
         self._rate_hz = rate_hz
         self._period_ns = 1_000_000_000 // rate_hz
         self._grid = ArrivalGrid(self._period_ns)
@@ -152,6 +168,20 @@ class ControlLoop:
         Safe to call from a signal handler.
         """
         self._stop = True
+
+    def renew(self, guard: Guard, operator: Operator | None) -> None:
+        """Makes ready for another run of the same connection; the grid and its count go on.
+
+        Args:
+            guard: a new one, disarmed.
+            operator: see ``ControlLoop``.
+        """
+        self.guard = guard
+        self.operator = operator
+        self.report = LoopReport()
+        self._inputs = NO_INPUT
+        self._slow = []
+        self._stop = False
 
     def observe(self, ticks: int) -> list[Arrival]:
         """Logs STATEs without answering them; what the arming checklist looks at.
@@ -261,15 +291,14 @@ class ControlLoop:
         self._last_receive_ns = receive_ns
         self._announced = NO_INPUT
         lateness_us = self._grid.arrived(state.state_seq, receive_ns) / 1000.0
-        if self._operator is not None:
-            self._listen(receive_ns - self._operator.heard_ns)
+        yaw_rate_wanted = self._listen(receive_ns)
         inputs, self._inputs = self._inputs, NO_INPUT
         supervised = self.guard.supervisor.state
-        decision = self.guard.decide(state, inputs)
+        decision = self.guard.decide(state, inputs, yaw_rate_wanted)
         sent_seq = self._device.write(decision.left, decision.right) if decision.drive else 0
         send_ns = self._clock.now_ns() if decision.drive else 0
         self._request(decision.request)
-        self._publish(state, decision, inputs, receive_ns, send_ns, sent_seq, lateness_us)
+        self._publish(state, decision, inputs, receive_ns, send_ns, sent_seq, lateness_us, yaw_rate_wanted)
         self._account(decision, receive_ns, send_ns, lateness_us)
         if self.guard.supervisor.state is not supervised:
             self._announce(supervised)
@@ -279,11 +308,18 @@ class ControlLoop:
             self._on_tick(state, decision)
         self._free_ns = self._clock.now_ns()
 
-    def _listen(self, silence_ns: int) -> None:
+    def _listen(self, now_ns: int) -> float:
+        """Looks at the operator's stick, tells the guard of their silence; returns the turning they want, in rad/s."""
+        operator = self.operator
+        if operator is None:
+            return 0.0
+        operator.look(now_ns)
+        silence_ns = now_ns - operator.heard_ns
         if silence_ns > OPERATOR_LOST_NS:
             self._inputs |= LoopInput.OPERATOR_LOST
         elif silence_ns > OPERATOR_SILENT_NS:
             self._inputs |= LoopInput.OPERATOR_SILENT
+        return operator.yaw_rate_wanted
 
     def _request(self, request: str | None) -> None:
         if request is None or self._grid.index - self._last_request_tick < REQUEST_PERIOD_S * self._rate_hz:
@@ -300,9 +336,11 @@ class ControlLoop:
         send_ns: int,
         sent_seq: int,
         lateness_us: float,
+        yaw_rate_wanted: float,
     ) -> None:
         statistics = self._device.statistics
         supervisor = self.guard.supervisor
+        operator = self.operator
         host = (
             self._grid.index,
             receive_ns,
@@ -314,6 +352,9 @@ class ControlLoop:
             int(supervisor.reasons),
             lateness_us,
             decision.margin,
+            operator.stick_forward if operator is not None else math.nan,
+            operator.stick_turn if operator is not None else math.nan,
+            yaw_rate_wanted,
             decision.intent,
             decision.controller_torque,
             decision.limited_torque,

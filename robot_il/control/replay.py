@@ -76,8 +76,10 @@ def replay(
     guard = Guard(controller, fallback, limits, region=region, rate_hz=rate_hz)
     recomputed = np.zeros(len(ticks), dtype=[(name, ticks.dtype[name]) for name in COMPARED])
     columns = [ticks[name].tolist() for name in _STATE_NAMES]
-    for index, (inputs, *values) in enumerate(zip(ticks["inputs"].tolist(), *columns, strict=True)):
-        decision = guard.decide(State(*values), LoopInput(inputs))
+    # logs of earlier releases do not know of turning: NaN there
+    turning = np.nan_to_num(ticks["yaw_rate_wanted"]).tolist()
+    for index, (inputs, turn, *values) in enumerate(zip(ticks["inputs"].tolist(), turning, *columns, strict=True)):
+        decision = guard.decide(State(*values), LoopInput(inputs), turn)
         recomputed[index] = (
             decision.controller_torque,
             decision.limited_torque,

@@ -29,7 +29,8 @@ class VelocityDriver:
         rate_hz: of the STATEs.
 
     Attributes:
-        wanted_m_s: velocity asked for, within ``LARGEST_VELOCITY_M_S``; reached at ``VELOCITY_SLEW_M_S2``.
+        wanted_m_s: velocity asked for, within ``LARGEST_VELOCITY_M_S``; reached at ``VELOCITY_SLEW_M_S2``
+            unless asked for otherwise.
     """
 
     def __init__(self, robot: Robot, rate_hz: int = CONTROL_RATE_HZ) -> None:
@@ -43,16 +44,18 @@ class VelocityDriver:
     def reset(self) -> None:
         """Asks for rest, where the robot is at the next STATE."""
         self.wanted_m_s = 0.0
+        self._slew_m_s2 = VELOCITY_SLEW_M_S2
         self._velocity_m_s = 0.0
         self._place_m: float | None = None
 
-    def ask(self, velocity_m_s: float) -> None:
-        """Asks for a velocity, cut to what is allowed."""
+    def ask(self, velocity_m_s: float, slew_m_s2: float = VELOCITY_SLEW_M_S2) -> None:
+        """Asks for a velocity, cut to what is allowed, to be reached at a given acceleration."""
+        self._slew_m_s2 = slew_m_s2
         self.wanted_m_s = min(max(velocity_m_s, -LARGEST_VELOCITY_M_S), LARGEST_VELOCITY_M_S)
 
     def torque(self, state: State) -> float:
         """Total wheel torque in N m."""
-        step = VELOCITY_SLEW_M_S2 * self._period_s
+        step = self._slew_m_s2 * self._period_s
         self._velocity_m_s += min(max(self.wanted_m_s - self._velocity_m_s, -step), step)
         place = state.position if self._place_m is None else self._place_m + self._velocity_m_s * self._period_s
         # a robot that was held back or pushed goes on from where it is, and does not hurry after the place

@@ -7,6 +7,7 @@ it also covers what no tick depends on, and nobody's recordings shall become unr
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,11 +15,14 @@ import numpy as np
 from mcap.records import Channel, Schema
 
 from robot_il.errors import LogError
-from robot_il.recording.schema import FORMAT_VERSION, ROS_TYPES
-from robot_il.spec import SPEC_HASH, TICK_DTYPE, TICK_SIGNALS
+from robot_il.recording.schema import CDR_HEADER, FORMAT_VERSION, HAND_MESSAGE_BYTES, ROS_TYPES, hand_schema
+from robot_il.spec import HAND_DTYPE, SPEC_HASH, TICK_DTYPE, TICK_SIGNALS
 
 FIRST_FORMAT: Final = 1
-ADDED_IN: Final = {"margin": 2, "accel_x": 2, "accel_z": 2}
+ADDED_IN: Final = {
+    **dict.fromkeys(("margin", "accel_x", "accel_z"), 2),
+    **dict.fromkeys(("stick_forward", "stick_turn", "yaw_rate_wanted"), 3),
+}
 """The format version that brought a signal which the first format had not; such a signal is a float."""
 MAX_SCHEMA_BYTES: Final = 65_536
 
@@ -84,6 +88,25 @@ def layout_of(channel: Channel, kind: Schema | None) -> Layout:
     dtype = np.dtype([(name, "<" + codes[ros]) for name, (ros, _) in fields.items()])
     _check_order(dtype)
     return Layout(version, spec_hash, TICK_DTYPE if dtype == TICK_DTYPE else dtype, missing)
+
+
+def hands_of(messages: Sequence[bytes], kind: Schema | None) -> np.ndarray:
+    """The messages of the operator's hand, read-only, (H,) of ``HAND_DTYPE``.
+
+    Args:
+        messages: serialised, in the order of the file.
+        kind: their schema; None where damage took it.
+
+    Raises:
+        LogError: they are laid out in another way.
+    """
+    if kind is not None and [line.split("#")[0] for line in kind.data.decode("utf-8", "replace").splitlines()] != [
+        line.split("#")[0] for line in hand_schema().splitlines()
+    ]:
+        raise LogError("the operator's hand with the signals of this build", "other signals", _REMEDY)
+    if any(len(message) != HAND_MESSAGE_BYTES or message[: len(CDR_HEADER)] != CDR_HEADER for message in messages):
+        raise LogError(f"messages of the operator's hand of {HAND_MESSAGE_BYTES} bytes", "others", _REMEDY)
+    return np.frombuffer(b"".join(message[len(CDR_HEADER) :] for message in messages), HAND_DTYPE)
 
 
 def _version(text: str) -> int:

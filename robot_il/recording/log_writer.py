@@ -24,7 +24,7 @@ from robot_il.spec import CONTROL_PERIOD_S, SPEC_HASH, TICK_DTYPE
 CHUNK_BYTES: Final = 8192
 """Bound on a chunk of ticks, uncompressed: 0.2 s of them, which is what an open chunk puts at risk."""
 _CHUNK_SIZE: Final = CHUNK_BYTES - schema.TICK_RECORD.itemsize  # mcap closes a chunk once it is larger than this
-_RECEIVE_NS: Final = struct.Struct("<q")
+_HOST_NS: Final = struct.Struct("<q")
 _RECEIVE_OFFSET: Final = TICK_DTYPE.fields["host_receive_ns"][1] if TICK_DTYPE.fields else 0
 
 
@@ -133,7 +133,14 @@ class LogWriter:
         self.file = file
         self._session = {**session, "written_by": written_by}
         self._counts = dict.fromkeys(
-            (schema.TICK_CHANNEL, schema.EVENT_CHANNEL, schema.LABEL_CHANNEL, schema.SESSION_CHANNEL), 0
+            (
+                schema.TICK_CHANNEL,
+                schema.EVENT_CHANNEL,
+                schema.LABEL_CHANNEL,
+                schema.SESSION_CHANNEL,
+                schema.HAND_CHANNEL,
+            ),
+            0,
         )
         self._open_since_ns = 0
         self._last_ns = max(0, host_ns)
@@ -148,6 +155,8 @@ class LogWriter:
         self._mcap.register_channel(schema.TICK_TOPIC, "cdr", tick, schema.tick_metadata())
         for topic, (name, text) in schema.JSON_SCHEMAS.items():
             self._mcap.register_channel(topic, "json", self._mcap.register_schema(name, "jsonschema", text))
+        hand = self._mcap.register_schema(schema.HAND_SCHEMA_NAME, "ros2msg", schema.hand_schema().encode())
+        self._mcap.register_channel(schema.HAND_TOPIC, "cdr", hand)
 
     @property
     def ticks(self) -> int:
@@ -166,8 +175,12 @@ class LogWriter:
 
     def tick(self, row: bytes) -> None:
         """Writes one packed row of ``TICK_DTYPE``."""
-        host_ns = _RECEIVE_NS.unpack_from(row, _RECEIVE_OFFSET)[0]
+        host_ns = _HOST_NS.unpack_from(row, _RECEIVE_OFFSET)[0]
         self._add(schema.TICK_CHANNEL, schema.CDR_HEADER + row, host_ns)
+
+    def hand(self, row: bytes) -> None:
+        """Writes one packed row of ``HAND_DTYPE``."""
+        self._add(schema.HAND_CHANNEL, schema.CDR_HEADER + row, _HOST_NS.unpack_from(row)[0])
 
     def event(self, payload: bytes) -> None:
         """Writes one event, given as its JSON text."""

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from mcap.records import Schema
 from mcap.writer import MCAP0_MAGIC
 
 from robot_il.errors import LogError
 from robot_il.recording import schema
-from robot_il.recording.layouts import Layout, layout_of
+from robot_il.recording.layouts import Layout, hands_of, layout_of
 from robot_il.recording.scan import Message, Scan, scan
 from robot_il.recording.session import Session
 from robot_il.spec import LABELS
@@ -31,6 +32,7 @@ class Log:
         path: the file.
         ticks: ``TICK_DTYPE`` array of shape (T,), read-only, in the units of ``spec.TICK_SIGNALS``, whatever the format
             of the file.
+        hands: ``HAND_DTYPE`` array of shape (H,), read-only: what the operator's hand did; empty where none was there.
         layout: the file's own: format version, spec hash, and the signals that it does not have (NaN in ``ticks``).
         events: each with ``host_ns``, ``name``, ``detail``.
         session: what the recording says about itself.
@@ -46,6 +48,7 @@ class Log:
 
     path: Path
     ticks: np.ndarray
+    hands: np.ndarray
     layout: Layout
     events: list[dict[str, Any]]
     session: Session
@@ -98,7 +101,7 @@ def _layout(path: Path, found: Scan) -> Layout:
         LogError: someone else's file, or of a format or with signals that this build does not read.
     """
     channel = found.channels.get(schema.TICK_CHANNEL)
-    kind = found.schemas.get(channel.schema_id) if channel else None
+    kind = _schema_of(found, schema.TICK_CHANNEL)
     if channel is None or channel.topic != schema.TICK_TOPIC or (kind and kind.name != schema.TICK_SCHEMA_NAME):
         topics = ", ".join(sorted(entry.topic for entry in found.channels.values())) or "none"
         raise LogError(
@@ -110,6 +113,12 @@ def _layout(path: Path, found: Scan) -> Layout:
         return layout_of(channel, kind)
     except LogError as error:
         raise LogError(f"{error.expected} in {path}", error.came, error.remedy) from None
+
+
+def _schema_of(found: Scan, channel: int) -> Schema | None:
+    """The schema of a channel; None where the file has none, or damage took it."""
+    described = found.channels.get(channel)
+    return found.schemas.get(described.schema_id) if described else None
 
 
 def _assemble(path: Path, found: Scan, layout: Layout, sha256: str) -> Log:
@@ -129,8 +138,10 @@ def _assemble(path: Path, found: Scan, layout: Layout, sha256: str) -> Log:
     if not found.closed:
         problems.append("the end of the file is missing")
     by_channel: dict[int, list[dict[str, Any]]] = {channel: [] for channel in found.channels}
+    hands = [message.data for message in found.messages if message.channel == schema.HAND_CHANNEL]
     for message in found.messages:
-        by_channel.setdefault(message.channel, []).append(_values(message))
+        if message.channel != schema.HAND_CHANNEL:
+            by_channel.setdefault(message.channel, []).append(_values(message))
     sessions = by_channel.get(schema.SESSION_CHANNEL)
     if not sessions:
         raise LogError(f"a session in {path}", "none that is intact", "record again")
@@ -138,6 +149,7 @@ def _assemble(path: Path, found: Scan, layout: Layout, sha256: str) -> Log:
     return Log(
         path=path,
         ticks=_rows(records, layout),
+        hands=hands_of(hands, _schema_of(found, schema.HAND_CHANNEL)),
         layout=layout,
         events=by_channel.get(schema.EVENT_CHANNEL, []),
         session=session,

@@ -20,7 +20,7 @@ import numpy as np
 from robot_il.control.clock import Clock, MonotonicClock
 from robot_il.errors import LogError
 from robot_il.recording.log_writer import describe_writer
-from robot_il.recording.ring import KIND_EVENT, KIND_LABEL, MAX_RECORD_BYTES, PAYLOAD_BYTES, SLOTS, Ring
+from robot_il.recording.ring import KIND_EVENT, KIND_HAND, KIND_LABEL, MAX_RECORD_BYTES, PAYLOAD_BYTES, SLOTS, Ring
 from robot_il.recording.session import Session, check_label
 from robot_il.spec import TICK_DTYPE
 
@@ -130,6 +130,10 @@ class Recorder:
         if self._lossless:
             self._wait_for_room(1)
         self._ring.publish_tick(row)
+
+    def hand(self, row: bytes) -> None:
+        """Takes one packed row of ``spec.HAND_DTYPE``."""
+        self._publish(KIND_HAND, row)
 
     def event(self, name: str, **detail: object) -> None:
         """Takes one named event with details that JSON can hold; others are turned into text."""

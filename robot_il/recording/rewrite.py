@@ -151,5 +151,7 @@ def _copy(log: Log, writer: LogWriter) -> None:
         for index in range(done, upto):
             writer.tick(rows[index * size : (index + 1) * size])
         done = upto
-        if message and message.channel in take:
+        if message and message.channel == schema.HAND_CHANNEL:
+            writer.hand(message.data[len(schema.CDR_HEADER) :])
+        elif message and message.channel in take:
             take[message.channel](message.data)

@@ -41,6 +41,7 @@ _TAKEN, _DROPPED, _FAILURE = 0, 1, 2
 KIND_TICK: Final = 1
 KIND_EVENT: Final = 2
 KIND_LABEL: Final = 3
+KIND_HAND: Final = 4
 _MORE: Final = 0x80
 """Bit of the kind: the record goes on in the next slot."""
 _TICK_BYTES: Final = TICK_DTYPE.itemsize

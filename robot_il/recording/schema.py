@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from robot_il.spec import SPEC_HASH, TICK_DTYPE, TICK_SIGNALS
+from robot_il.spec import HAND_DTYPE, HAND_SIGNALS, SPEC_HASH, TICK_DTYPE, TICK_SIGNALS, Signal
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 LIBRARY: Final = "robot-il"
 """Prefix of the library string in the MCAP header."""
 
@@ -20,19 +20,31 @@ TICK_TOPIC: Final = "/tick"
 EVENT_TOPIC: Final = "/event"
 LABEL_TOPIC: Final = "/label"
 SESSION_TOPIC: Final = "/session"
+HAND_TOPIC: Final = "/operator"
 TICK_SCHEMA_NAME: Final = "robot_il/Tick"
+HAND_SCHEMA_NAME: Final = "robot_il/Hand"
 
 ROS_TYPES: Final = {"u8": "uint64", "i8": "int64", "u4": "uint32", "f4": "float32", "u2": "uint16", "u1": "uint8"}
 """ROS 2 type of each type code of the spec."""
 
 
 def tick_schema() -> str:
-    """The ros2msg text of one tick: a line a signal, unit and meaning as its comment.
+    """The ros2msg text of one tick."""
+    return _ros_schema(TICK_SIGNALS)
 
-    CDR aligns a field to its own size, counted from the end of its header; ``TICK_SIGNALS`` is sorted widest type
-    first, so the serialised message is the header and one packed row.
+
+def hand_schema() -> str:
+    """The ros2msg text of one message of the operator's hand."""
+    return _ros_schema(HAND_SIGNALS)
+
+
+def _ros_schema(signals: tuple[Signal, ...]) -> str:
+    """A line a signal, unit and meaning as its comment.
+
+    CDR aligns a field to its own size, counted from the end of its header; the signals are sorted widest type first,
+    so the serialised message is the header and one packed row.
     """
-    lines = (f"{ROS_TYPES[signal.dtype]} {signal.name}  # [{signal.unit}] {signal.meaning}" for signal in TICK_SIGNALS)
+    lines = (f"{ROS_TYPES[signal.dtype]} {signal.name}  # [{signal.unit}] {signal.meaning}" for signal in signals)
     return "\n".join(lines) + "\n"
 
 
@@ -101,3 +113,5 @@ TICK_CHANNEL: Final = 1
 EVENT_CHANNEL: Final = 2
 LABEL_CHANNEL: Final = 3
 SESSION_CHANNEL: Final = 4
+HAND_CHANNEL: Final = 5
+HAND_MESSAGE_BYTES: Final = len(CDR_HEADER) + HAND_DTYPE.itemsize

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from robot_il.errors import LogError
 from robot_il.recording.log_writer import LogFile, LogWriter
-from robot_il.recording.ring import KIND_EVENT, KIND_LABEL, KIND_TICK, Ring
+from robot_il.recording.ring import KIND_EVENT, KIND_HAND, KIND_LABEL, KIND_TICK, Ring
 
 POLL_MS: Final = 20
 SYNC_S: Final = 0.2
@@ -37,7 +37,12 @@ class Drain:
     def __init__(self, ring: Ring, writer: LogWriter) -> None:
         self._ring = ring
         self._writer = writer
-        self._take = {KIND_TICK: writer.tick, KIND_EVENT: writer.event, KIND_LABEL: writer.label}
+        self._take = {
+            KIND_TICK: writer.tick,
+            KIND_EVENT: writer.event,
+            KIND_LABEL: writer.label,
+            KIND_HAND: writer.hand,
+        }
         self._dropped = 0
         self._synced = time.monotonic()
 

@@ -40,10 +40,11 @@ class Scripted:
     def __init__(self, robot: ScriptedRobot, *silences: tuple[int, int]) -> None:
         self._robot, self._silences = robot, silences
 
-    @property
-    def heard_ns(self) -> int:
-        now = self._robot.clock.now_ns()
-        return next((start for start, end in self._silences if start <= now < end), now)
+    stick_forward = stick_turn = yaw_rate_wanted = 0.0
+    heard_ns = 0
+
+    def look(self, now_ns: int) -> None:
+        self.heard_ns = next((start for start, end in self._silences if start <= now_ns < end), now_ns)
 
 
 def run(robot, sink, controller=None, ticks: int = 600, operator=None, limits: GuardLimits | None = None):

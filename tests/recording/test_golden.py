@@ -12,7 +12,7 @@ import pytest
 from robot_il.errors import LogError
 from robot_il.recording.layouts import ADDED_IN
 from robot_il.recording.reader import read_log
-from robot_il.spec import SPEC_HASH, TICK_DTYPE
+from robot_il.spec import HAND_DTYPE, SPEC_HASH, TICK_DTYPE, HandDevice
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 
@@ -46,32 +46,51 @@ def test_the_golden_session_events_and_label(log):
     assert log.written_by["spec_hash"] == SPEC_HASH
 
 
-@pytest.fixture(scope="module")
-def log_v1():
-    return read_log(GOLDEN / "log_v1.mcap", allow_incomplete=False)
+EARLIER = {1: "c00149da84fe", 2: "222f095bd675"}
+"""Each earlier format, and the spec under which its golden log was written."""
 
 
-def test_the_golden_bytes_of_format_1_give_its_arrays_in_todays_layout(log_v1):
-    expected = np.load(GOLDEN / "log_v1_ticks.npy", allow_pickle=False)
-    assert log_v1.ticks.dtype == TICK_DTYPE
-    assert len(log_v1.ticks) == len(expected) == 120
+@pytest.fixture(scope="module", params=EARLIER)
+def earlier(request):
+    return read_log(GOLDEN / f"log_v{request.param}.mcap", allow_incomplete=False)
+
+
+def test_the_golden_messages_of_the_operators_hand(log):
+    expected = np.load(GOLDEN / "log_hands.npy", allow_pickle=False)
+    assert (log.hands.dtype, log.hands.tobytes()) == (HAND_DTYPE, expected.tobytes())
+    assert log.hands["host_ns"][3] == 1_000_000_150_000_000
+    assert log.hands["axis_2"][5] == 5.125
+    assert (log.hands["device"] == HandDevice.JOYSTICK).all()
+    assert log.hands["deadman"].tolist() == [0, 1] * 6
+
+
+def test_a_log_from_before_the_operators_hand_was_recorded_has_none(earlier):
+    assert earlier.hands.shape == (0,)
+
+
+def test_the_golden_bytes_of_an_earlier_format_give_its_arrays_in_todays_layout(earlier):
+    expected = np.load(GOLDEN / f"log_v{earlier.layout.format_version}_ticks.npy", allow_pickle=False)
+    assert earlier.ticks.dtype == TICK_DTYPE
+    assert len(earlier.ticks) == len(expected) == 120
     for name in expected.dtype.names:
-        assert log_v1.ticks[name].tobytes() == expected[name].tobytes(), name
+        assert earlier.ticks[name].tobytes() == expected[name].tobytes(), name
 
 
-def test_what_format_1_did_not_record_reads_as_not_a_number_and_is_named(log_v1):
-    assert set(TICK_DTYPE.names) - set(log_v1.layout.dtype.names) == set(log_v1.layout.missing) == set(ADDED_IN)
-    assert all(np.isnan(log_v1.ticks[name]).all() for name in ADDED_IN)
-    assert (log_v1.layout.format_version, log_v1.layout.spec_hash[:12]) == (1, "c00149da84fe")
+def test_what_it_did_not_record_reads_as_not_a_number_and_is_named(earlier):
+    version = earlier.layout.format_version
+    later = {name for name, came in ADDED_IN.items() if came > version}
+    assert set(TICK_DTYPE.names) - set(earlier.layout.dtype.names) == set(earlier.layout.missing) == later
+    assert all(np.isnan(earlier.ticks[name]).all() for name in later)
+    assert earlier.layout.spec_hash[:12] == EARLIER[version]
 
 
-def test_session_events_and_label_of_format_1_are_those_of_format_2(log, log_v1):
-    assert (log_v1.session, log_v1.events, log_v1.label) == (log.session, log.events, log.label)
-    assert log_v1.ended == log.ended
+def test_session_events_and_label_of_an_earlier_format_are_those_of_this(log, earlier):
+    assert (earlier.session, earlier.events, earlier.label) == (log.session, log.events, log.label)
+    assert earlier.ended == log.ended
 
 
-def test_every_cut_of_format_1_gives_back_its_valid_prefix(log_v1, tmp_path):
-    data = log_v1.path.read_bytes()
+def test_every_cut_of_it_gives_back_its_valid_prefix(earlier, tmp_path):
+    data = earlier.path.read_bytes()
     most = -1
     for size in range(0, len(data), 7):
         (tmp_path / "cut.mcap").write_bytes(data[:size])
@@ -81,13 +100,13 @@ def test_every_cut_of_format_1_gives_back_its_valid_prefix(log_v1, tmp_path):
             assert most < 0, size
             continue
         assert part.status == "cut"
-        assert part.ticks.tobytes() == log_v1.ticks[: len(part.ticks)].tobytes()
+        assert part.ticks.tobytes() == earlier.ticks[: len(part.ticks)].tobytes()
         most = max(most, len(part.ticks))
-    assert most == len(log_v1.ticks)
+    assert most == len(earlier.ticks)
 
 
-def test_every_flipped_byte_of_format_1_is_found(log_v1, tmp_path):
-    data = log_v1.path.read_bytes()
+def test_every_flipped_byte_of_it_is_found(earlier, tmp_path):
+    data = earlier.path.read_bytes()
     for position in range(8, len(data), 101):
         damaged = bytearray(data)
         damaged[position] ^= 0x10
@@ -98,4 +117,4 @@ def test_every_flipped_byte_of_format_1_is_found(log_v1, tmp_path):
             continue
         assert part.status != "complete"
         assert part.problems
-        assert set(part.ticks["tick"].tolist()) <= set(log_v1.ticks["tick"].tolist())
+        assert set(part.ticks["tick"].tolist()) <= set(earlier.ticks["tick"].tolist())

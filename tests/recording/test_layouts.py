@@ -25,7 +25,7 @@ GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 OTHER_SPEC = "0123456789abcdef" * 4
 
 
-def written(path: Path, *, text: str | None = None, version: str = "2", ticks=None, session=SESSION) -> Path:
+def written(path: Path, *, text: str | None = None, version: str = str(schema.FORMAT_VERSION), ticks=None, session=SESSION) -> Path:
     """A log of made-up metadata and schema, with ``ticks`` as they are."""
     ticks = plausible_ticks(60) if ticks is None else ticks
     with path.open("wb") as stream:
@@ -64,7 +64,7 @@ def test_another_wording_of_a_meaning_is_no_other_signal(tmp_path):
     assert len(read_log(written(tmp_path / "log.mcap", text=text)).ticks) == 60
 
 
-@pytest.mark.parametrize("version", ["0", "3", "99", "-1", "two", "", "none", "1" * 400])
+@pytest.mark.parametrize("version", ["0", "4", "99", "-1", "two", "", "none", "1" * 400])
 def test_an_unknown_format_version_is_refused_with_both_named(tmp_path, version):
     message = refusal(written(tmp_path / "log.mcap", version=version))
     assert f"expected log format 1 to {schema.FORMAT_VERSION} in" in message
@@ -83,7 +83,7 @@ def test_a_signal_of_another_unit_type_or_name_is_refused_with_both_named(tmp_pa
     assert line in schema.tick_schema()
     message = refusal(written(tmp_path / "log.mcap", text=schema.tick_schema().replace(line, other)))
     ours, theirs = (part.replace("  # ", " ") for part in (line, other))
-    assert f"expected {ours} in a tick of log format 2" in message
+    assert f"expected {ours} in a tick of log format {schema.FORMAT_VERSION}" in message
     assert f"came {theirs}" in message or "came no battery" in message
     assert SPEC_HASH[:12] in message
     assert OTHER_SPEC[:12] in message
@@ -98,7 +98,7 @@ def test_a_signal_that_this_build_does_not_know_is_refused(tmp_path):
 def test_a_signal_may_be_missing_only_in_a_format_older_than_it(tmp_path):
     lines = [line for line in schema.tick_schema().splitlines() if " margin " not in line]
     message = refusal(written(tmp_path / "log.mcap", text="\n".join(lines)))
-    assert "expected float32 margin [1] in a tick of log format 2" in message
+    assert f"expected float32 margin [1] in a tick of log format {schema.FORMAT_VERSION}" in message
 
 
 def test_format_1_with_a_signal_of_format_2_is_refused(tmp_path):
@@ -150,7 +150,7 @@ def test_a_signal_that_came_later_is_a_float_that_can_say_that_it_is_unknown():
 
 def test_the_codes_in_a_tick_are_those_of_this_format():
     """A code with another meaning is another format: raise FORMAT_VERSION, and refuse or translate the older one."""
-    assert schema.FORMAT_VERSION == 2
+    assert schema.FORMAT_VERSION == 3
     assert {mode.name: int(mode) for mode in Mode} == {"DISARMED": 0, "ARMED": 1, "STOPPED": 2, "ESTOPPED": 3}
     faults = ["COMMAND_TIMEOUT", "TILT", "BATTERY_LOW", "SENSOR_NOT_FINITE", "ESTOP", "SENSOR_STALE"]
     assert {fault.name: int(fault) for fault in Fault} == {name: 1 << bit for bit, name in enumerate(faults)}
