@@ -1,9 +1,15 @@
 """What recording costs: a tick in the loop, and reading a log back. All variants run interleaved, in one process.
 
     python tools/bench_recorder.py [--ticks 20000] [--rounds 5]
+    python tools/bench_recorder.py --minutes 10 [--rate 1000]
 
-Ticks are paced, as a loop that runs hot would flatter all of them; the pause is busy, so that the clock frequency is
-the same for all. Printed are percentiles over all rounds, and the lowest and highest of the medians of the rounds.
+The second form records in wall-clock time on an absolute grid, as the loop does, and holds the log to every tick that
+was given to the recorder. On each tick an empty call is timed beside it, and the wake-ups are compared with those of a
+loop that does nothing else, for a tenth of the time, before and after.
+
+Otherwise ticks are paced, as a loop that runs hot would flatter all of them; the pause is busy, so that the clock
+frequency is the same for all. Printed are percentiles over all rounds, and the lowest and highest of the medians of the
+rounds.
 """
 
 from __future__ import annotations
@@ -12,8 +18,11 @@ import argparse
 import gc
 import os
 import platform
+import struct
+import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +31,9 @@ import numpy as np
 from mcap.reader import make_reader
 from mcap.writer import Writer
 
+from robot_il.control.realtime import realtime
+from robot_il.control.wakeup import WakeUps, measure_wake_ups
+from robot_il.learning.progress import terminal_progress
 from robot_il.recording import schema
 from robot_il.recording.reader import read_log
 from robot_il.recording.recorder import Recorder
@@ -29,6 +41,8 @@ from robot_il.recording.session import Session
 from robot_il.spec import TICK_DTYPE
 
 Take = Callable[[bytes], object]
+_INDEX = struct.Struct("<q")
+"""A tick's index and its time are both of 8 bytes."""
 
 
 def rows(count: int) -> list[bytes]:
@@ -72,10 +86,9 @@ def pace(take: Take, ticks: list[bytes], period_ns: int) -> np.ndarray:
 def report(name: str, rounds: list[np.ndarray]) -> None:
     """One line: percentiles over all rounds, spread of the medians."""
     everything = np.concatenate(rounds)
-    p50, p99, p999 = np.quantile(everything, (0.5, 0.99, 0.999))
     medians = [float(np.median(part)) for part in rounds]
     spread = f"{min(medians):.2f}..{max(medians):.2f}"
-    print(f"{name:<28} {p50:>8.2f} {p99:>8.2f} {p999:>8.2f} {everything.max():>9.1f}   {spread}")
+    print(f"{name:<28} {percentiles(everything)}   {spread}")
 
 
 def bench_ticks(folder: Path, ticks: list[bytes], rounds: int, period_us: float) -> None:
@@ -128,21 +141,93 @@ def bench_reading(folder: Path, rounds: int) -> None:
     print(f"ratio {ratio:.1f}; file {path.stat().st_size / (count * TICK_DTYPE.itemsize):.2f} x the raw rows")
 
 
-def main() -> None:
-    """Runs both."""
+def endure(folder: Path, minutes: float, rate_hz: int) -> bool:
+    """Records for a long time on the loop's grid; whether every tick that was given to the recorder is in the log."""
+    path, sample = folder / "long.mcap", rows(1)[0]
+    template, index_at, time_at = (
+        bytearray(sample),
+        *(TICK_DTYPE.fields[name][1] for name in ("tick", "host_receive_ns")),
+    )
+    empty, took = array("q"), array("q")
+    clock = time.perf_counter_ns
+    before = alone(minutes / 10, rate_hz)
+    session = Session("stand", "unlabeled", device={"rate_hz": rate_hz})
+    with Recorder(path, session) as recorder, realtime() as granted, terminal_progress() as progress:
+        ticks = round(minutes * 60 * rate_hz)
+
+        def tick() -> None:
+            number = len(took)
+            _INDEX.pack_into(template, index_at, number)
+            _INDEX.pack_into(template, time_at, time.monotonic_ns())
+            row = bytes(template)
+            first = clock()
+            nothing(row)
+            second = clock()
+            recorder.tick(row)
+            took.append(clock() - second)
+            empty.append(second - first)
+            if number % rate_hz == 0:
+                progress.show("recording", number, ticks)
+
+        with_recorder = measure_wake_ups(rate_hz, minutes * 60, on_tick=tick)
+        summary = recorder.close()
+    after = alone(minutes / 10, rate_hz)
+    log = read_log(path)
+    whole = np.array_equal(log.ticks["tick"], np.arange(len(took))) and not summary.dropped
+    print(f"\n{minutes:g} min at {rate_hz} Hz, real time {granted}")
+    print(f"{'in the loop, us':<28} {'p50':>8} {'p99':>8} {'p99.9':>8} {'max':>9}")
+    for name, values in (("empty call", empty), ("Recorder.tick", took)):
+        print(f"{name:<28} " + percentiles(np.array(values) / 1000))
+    print(f"{'wake-up behind the grid, us':<28} {'p50':>8} {'p99':>8} {'p99.9':>8} {'max':>9}   skipped")
+    for name, waking in (
+        ("empty loop, before", before),
+        ("with the recorder", with_recorder),
+        ("empty loop, after", after),
+    ):
+        print(f"{name:<28} {percentiles(waking.lateness_us)}   {waking.skipped} of {waking.ticks}")
+    print(
+        f"{len(took)} ticks given to the recorder, {len(log.ticks)} in the log, {summary.dropped} dropped, log "
+        f"{log.status}: {'no tick lost' if whole else 'TICKS ARE LOST'}; {path.stat().st_size / 2**20:.1f} MiB"
+    )
+    return whole
+
+
+def nothing(row: bytes) -> None:
+    """What a recorder at no cost would do."""
+
+
+def alone(minutes: float, rate_hz: int) -> WakeUps:
+    """The wake-ups of a loop that does nothing."""
+    with realtime():
+        return measure_wake_ups(rate_hz, minutes * 60)
+
+
+def percentiles(values: np.ndarray) -> str:
+    """p50, p99, p99.9 and the largest, for a table."""
+    p50, p99, p999 = np.quantile(values, (0.5, 0.99, 0.999))
+    return f"{p50:>8.2f} {p99:>8.2f} {p999:>8.2f} {values.max():>9.1f}"
+
+
+def main() -> int:
+    """Runs what was asked for; 1 where a tick was lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ticks", type=int, default=20000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--period", type=float, default=200.0, help="us between ticks; 5000 is the real one")
+    parser.add_argument("--minutes", type=float, help="record for so long in wall-clock time instead")
+    parser.add_argument("--rate", type=int, default=1000, help="Hz of that recording (default 1000)")
     arguments = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     )
     print(f"load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.minutes:
+            return 0 if endure(Path(folder), arguments.minutes, arguments.rate) else 1
         bench_ticks(Path(folder), rows(arguments.ticks), arguments.rounds, arguments.period)
         bench_reading(Path(folder), arguments.rounds)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,8 @@ from robot_il.control.lqr import lqr_gain
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from sim.conditions import Conditions, sample_conditions
+from sim.lockstep import LockstepLink
+from sim.twin import Twin
 
 UNLIMITED = 1e9
 """Stands in the log for a limit that is off; JSON knows no infinity."""
@@ -114,7 +116,13 @@ def record_episode(
     )
     _begin_anew(path)
     with Recorder(path, session, lossless=True) as recorder:
-        episode = rollout.run(controller, fallback, conditions, seed, recorder)
+
+        def line(twin: Twin) -> LockstepLink:
+            link = LockstepLink(twin)
+            recorder.follow(link.clock)  # events and ticks are on one clock, the simulated one
+            return link
+
+        episode = rollout.run(controller, fallback, conditions, seed, recorder, line)
     return Collected(path, episode.seconds, episode.end)
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_il.cli import dataset_plot
 from robot_il.errors import DataError
 from robot_il.spec import LABELS, TASKS
 
@@ -20,24 +21,41 @@ IMPORTS = (*EXPORTS, "mcap")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Adds the command and its four verbs."""
-    parser = commands.add_parser("dataset", help="build, import, export or inspect a dataset")
-    verbs = parser.add_subparsers(required=True, metavar="build|import|export|info")
+    """Adds the command and its five verbs."""
+    parser = commands.add_parser("dataset", help="build, import, export, inspect or draw a dataset")
+    verbs = parser.add_subparsers(required=True, metavar="build|import|export|info|plot")
     _add_build(verbs)
     _add_import(verbs)
     _add_export(verbs)
     info = verbs.add_parser("info", help="what is in a dataset")
     info.add_argument("folder", type=Path)
     info.set_defaults(run=show)
+    dataset_plot.add_parser(verbs)
 
 
 def _add_build(verbs: argparse._SubParsersAction) -> None:
-    parser = verbs.add_parser("build", help="from logs that robot-il recorded")
+    parser = verbs.add_parser(
+        "build",
+        help="from logs that robot-il recorded",
+        description="Makes a dataset of the episodes of recordings: those of LOG with the labels that they carry, "
+        "those given by label with that label. An episode with hard failures (robot-il log check) is refused.",
+    )
+    parser.add_argument(
+        "recordings",
+        type=Path,
+        nargs="*",
+        metavar="LOG",
+        help="recordings, and folders of them with all below",
+    )
     for label in LABELS:
         parser.add_argument(f"--{label}", type=Path, nargs="+", action="extend", default=[], metavar="LOG")
         parser.add_argument(
             f"--{label}-transitions", type=int, metavar="N", help=f"use only the first N {label} transitions"
         )
+    parser.add_argument(
+        "--labels", nargs="+", choices=LABELS, default=LABELS, metavar="LABEL",
+        help="use the episodes of these labels alone (default: all)",
+    )  # fmt: skip
     parser.add_argument("--task", choices=sorted(TASKS), help="default: the one that the logs name")
     parser.add_argument("--action", choices=ACTIONS, default="sent", help="which link of the action chain to learn")
     parser.add_argument(
@@ -45,6 +63,9 @@ def _add_build(verbs: argparse._SubParsersAction) -> None:
         action="store_true",
         help="of a recording in which an operator drove for a part of the time, use that part alone",
     )
+    failing = parser.add_mutually_exclusive_group()
+    failing.add_argument("--drop-failed", action="store_true", help="leave out episodes with hard failures")
+    failing.add_argument("--keep-failed", action="store_true", help="use episodes with hard failures all the same")
     _add_split(parser)
     parser.set_defaults(run=build)
 
@@ -76,10 +97,12 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
 def build(args: argparse.Namespace) -> None:
     """``robot-il dataset build``."""
     from robot_il.learning.build import Request, build_dataset
+    from robot_il.learning.build_request import DROP, KEEP, REFUSE
 
     _refuse_existing(args.out)
     options = vars(args)
     request = Request(
+        recordings=args.recordings,
         logs={label: options[label] for label in LABELS},
         task=args.task,
         action=args.action,
@@ -87,6 +110,8 @@ def build(args: argparse.Namespace) -> None:
         seed=args.seed,
         first={label: options[f"{label}_transitions"] for label in LABELS},
         takeovers=args.takeovers,
+        failed=DROP if args.drop_failed else KEEP if args.keep_failed else REFUSE,
+        labels=args.labels,
     )
     _finish(args.out, build_dataset(request, progress=lambda line: print(line, flush=True)))
 
@@ -112,13 +137,15 @@ def import_files(args: argparse.Namespace) -> None:
 def _import_logs(args: argparse.Namespace, choice: Split) -> Dataset:
     """Logs under the labels that they carry; the same as ``dataset build`` with these."""
     from robot_il.learning.build import Request, build_dataset
-    from robot_il.recording.reader import read_log
 
     if args.columns:
         raise DataError("no column map for logs of robot-il", f"{args.columns}", "leave it out")
-    labels = [args.label or read_log(path).label for path in args.files]
-    logs = {label: [path for path, own in zip(args.files, labels, strict=True) if own == label] for label in LABELS}
-    request = Request(logs=logs, held_out_fraction=choice.held_out_fraction, seed=choice.seed)
+    request = Request(
+        recordings=() if args.label else args.files,
+        logs={args.label: args.files} if args.label else {},
+        held_out_fraction=choice.held_out_fraction,
+        seed=choice.seed,
+    )
     return build_dataset(request, progress=lambda line: print(line, flush=True))
 
 

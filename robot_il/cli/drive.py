@@ -16,8 +16,9 @@ from robot_il.cli.keyboard import Keyboard
 from robot_il.cli.known_robots import known_since
 from robot_il.cli.live import LiveLine
 from robot_il.cli.operator_keys import HELP, TAKE_OVER_HELP, OperatorKeys
+from robot_il.cli.readiness import look_whether_ready
 from robot_il.cli.wiggle import meet, show
-from robot_il.control.arming import OBSERVED_S, Check, check_log, check_timing, checklist, require
+from robot_il.control.arming import OBSERVED_S, Check, require
 from robot_il.control.controllers import Controller
 from robot_il.control.device import Identity, State
 from robot_il.control.fallback import lqr_fallback
@@ -187,10 +188,11 @@ def _pass_checklist(
         ArmingError: some still fail when the patience is over.
     """
     device.request("disarm")  # clears a stop that an earlier run left latched
+    robot = load_robot(plan.robot)
     waited = 0.0
     announced: list[str] = []
     while True:
-        checks = _checks(loop, identity, plan, recorder)
+        checks = look_whether_ready(loop, identity, robot, plan.controller, recorder, plan.out.parent, plan.self_test)
         waiting_for = [check.name for check in checks if not check.passed]
         waited += OBSERVED_S
         if not waiting_for or waited >= plan.patience_s:
@@ -201,20 +203,6 @@ def _pass_checklist(
         device.request("disarm")
     show(checks)
     require(checks)
-
-
-def _checks(loop: ControlLoop, identity: Identity, plan: Drive, recorder: Recorder) -> list[Check]:
-    """The whole checklist over the next moments."""
-    arrivals = loop.observe(round(OBSERVED_S * plan.rate_hz))
-    lateness_us = loop.report.lateness_us[-len(arrivals) :] if arrivals else ()
-    since = known_since(identity.robot_id, load_robot(plan.robot))
-    return [
-        *checklist(identity, arrivals, plan.out.parent, loop.guard.region),
-        Check("signs and axes", since is not None, f"wheels nudged on {since}", "test them with robot-il wiggle"),
-        check_log(recorder.failure),
-        *([plan.self_test] if plan.self_test else []),
-        check_timing(arrivals, lateness_us, plan.controller, plan.rate_hz),
-    ]
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robot_il.spec import LABELS
+from robot_il.cli import log_check, log_edit, log_episodes, log_plot, log_stream
+from robot_il.errors import ConfigError
 
 if TYPE_CHECKING:
     from robot_il.recording.reader import Log
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Adds ``log`` with its five commands."""
+    """Adds ``log`` with its commands."""
     parser = commands.add_parser("log", help="look at, check, recover, label and export recordings")
     parts = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(parts, "info", info, "what a recording is, and how it kept its time", as_json=True)
-    _add(parts, "check", check, "whether a recording is fit to learn from; exit code 1 if not", as_json=True)
-    recover_parser = _add(parts, "recover", recover, "make a clean log from a cut, damaged or left-over one")
+    log_check.add_parser(parts)
+    log_plot.add_parser(parts)
+    log_stream.add_parser(parts)
+    recover_parser = _add(
+        parts, "recover", recover, "make clean logs from a cut, damaged or left-over one, or from all in a folder"
+    )
     recover_parser.add_argument("--out", type=Path, help="the log to make; by default named after FILE")
-    label_parser = _add(parts, "label", label, "change a recording's label")
-    label_parser.add_argument("label", choices=LABELS, metavar="LABEL", help=", ".join(LABELS))
+    log_episodes.add_parsers(parts)
+    log_edit.add_parsers(parts)
     export_parser = _add(parts, "export", export, "write every tick and signal as a table for other tools")
     export_parser.add_argument("--format", choices=("csv", "npz", "hdf5", "parquet"), required=True)
     export_parser.add_argument("--out", type=Path, required=True, help="file to write, a folder for csv; must be new")
@@ -132,33 +137,29 @@ def _spread(spread: Spread) -> str:
     )  # fmt: skip
 
 
-def check(args: argparse.Namespace) -> int:
-    """Prints the findings on a recording; 1 where it is not fit to learn from."""
-    from robot_il.recording.check import check as look
-    from robot_il.recording.check import report_json
-    from robot_il.recording.reader import read_log
-
-    report = look(read_log(args.file))
-    print(report_json(report) if args.json else "\n".join(report.lines()))
-    return 0 if report.passed else 1
-
-
-def recover(args: argparse.Namespace) -> None:
-    """Writes a clean log from what is left of one, and says what was lost."""
+def recover(args: argparse.Namespace) -> int:
+    """Writes clean logs from what is left of one, or of all in a folder, and says what was lost."""
     from robot_il.recording.rewrite import recover as make
 
+    if args.file.is_dir():
+        return _recover_folder(args.file, args.out)
     done = make(args.file, args.out)
     print(f"{done.source} was {done.status}: {'; '.join(done.problems) or 'nothing missing'}")
     print(f"recovered {done.ticks} ticks and {done.events} events to {done.path}")
     if done.lost_ticks:
         print(f"lost {done.lost_ticks} ticks within it")
+    return 0
 
 
-def label(args: argparse.Namespace) -> None:
-    """Changes the label of a complete recording."""
-    from robot_il.recording.rewrite import relabel
+def _recover_folder(folder: Path, out: Path | None) -> int:
+    """All that a crash left unfinished in a folder; 1 where something of it could not be recovered."""
+    from robot_il.recording.recovery import recover_folder
 
-    print(f"{args.file}: {relabel(args.file, args.label)} -> {args.label}")
+    if out:
+        raise ConfigError("no --out for a folder", f"{out}", "leave it out: each log gets its own name")
+    recoveries = recover_folder(folder)
+    print("\n".join(recovery.line for recovery in recoveries) or f"{folder}: nothing to recover")
+    return int(any(recovery.error for recovery in recoveries))
 
 
 def export(args: argparse.Namespace) -> None:

@@ -14,6 +14,8 @@ COMMANDS = (
     "doctor",
     "twin",
     "wiggle",
+    "console",
+    "pad",
     "record",
     "collect",
     "log",
@@ -67,6 +69,9 @@ def _missing_part(error: ModuleNotFoundError) -> str:
         "pybullet": "sim",
         "unicorn": "firmware",
         **dict.fromkeys(("h5py", "pyarrow"), "interop"),
+        "foxglove": "foxglove",
+        **dict.fromkeys(("nicegui", "fastapi"), "console"),
+        "pygame": "pads",
     }
     extra = extras.get(error.name or "", "")
     if not extra and (error.name or "").split(".")[0] in ("gymnasium", "mujoco"):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from robot_il.control.controllers import Controller
@@ -28,44 +31,98 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Replays one log."""
-    from robot_il.control.controllers import LinearController
-    from robot_il.control.fallback import fallback_from_identity
-    from robot_il.control.guard import GuardLimits
-    from robot_il.control.region import Region
-    from robot_il.control.replay import recorded_intent, replay
-    from robot_il.control.takeover import RecordedTakeOver
+    from robot_il.control.replay import joined
     from robot_il.errors import LogError
     from robot_il.recording.reader import read_log
 
     log = read_log(arguments.log)
-    session = log.session
     if not len(log.ticks):
         raise LogError(f"ticks to replay in {arguments.log}", "none", "record again")
     _require_whole_states(log)
     try:
-        name = session.controller["name"]
-        fallback = fallback_from_identity(session.config["fallback"])
-        limits = GuardLimits(**session.config["limits"])
-        kept = session.config.get("region")  # logs of earlier releases have none
-        region = Region.from_json(kept) if kept else None
-        controller: Controller
-        if name == "policy":
-            controller = _policy(session.controller, arguments.policy)
-            if "operator" in session.controller:
-                controller = RecordedTakeOver(controller, recorded_intent(log.ticks))
-        elif name == "operator":
-            controller = recorded_intent(log.ticks)
-        else:
-            controller = LinearController.from_identity(session.controller)
+        results = [(flight.driver, _replay(log, flight, arguments.policy)) for flight in _flights(log)]
     except (KeyError, TypeError, ValueError) as error:
         raise LogError(
             "a log that names its controller, fallback and limits",
             f"{arguments.log} without {error}",
-            "replay a log made by robot-il record or robot-il run",
+            "replay a log made by robot-il record, run or console",
         ) from error
-    result = replay(log.ticks, controller, fallback, limits, region, session.rate_hz)
-    print(f"replayed {result.ticks} ticks of {arguments.log} ({log.status}), driven by {name}")
+    result = joined([result for _, result in results])
+    drivers = ", ".join(driver for driver, _ in results)
+    print(f"replayed {result.ticks} ticks of {arguments.log} ({log.status}), driven by {drivers}")
     return _judge(log, result)
+
+
+@dataclass(frozen=True)
+class Flight:
+    """Ticks of a log that one guard decided on.
+
+    Attributes:
+        ticks: (T,) of ``spec.TICK_DTYPE``.
+        controller: identity of who drove; None where nobody was to drive.
+        limits: of the guard.
+    """
+
+    ticks: np.ndarray
+    controller: dict[str, Any] | None
+    limits: dict[str, Any]
+
+    @property
+    def driver(self) -> str:
+        """Who drove, in a word or two."""
+        if self.controller is None:
+            return "nobody"
+        operator = self.controller.get("operator")
+        return str(self.controller["name"]) + (" and a person" if operator else "")
+
+
+def _flights(log: Log) -> list[Flight]:
+    """A recording of one run is one; a session has one to each of its runs, and one before the first."""
+    session = log.session
+    if session.controller["name"] != "session":
+        return [Flight(log.ticks, session.controller, session.config["limits"])]
+    runs = [event for event in log.events if event["name"] == "run_started"]
+    starts = np.searchsorted(log.ticks["host_receive_ns"], [run["host_ns"] for run in runs])
+    before, *driven = np.split(log.ticks, starts)
+    flights = [Flight(before, None, {})]
+    for run, ticks in zip(runs, driven, strict=True):
+        flights.append(Flight(ticks, run["detail"]["controller"], run["detail"]["limits"]))
+    return [flight for flight in flights if len(flight.ticks)]
+
+
+def _replay(log: Log, flight: Flight, policy: Path | None) -> ReplayResult:
+    """One flight through a fresh guard.
+
+    Raises:
+        KeyError, TypeError, ValueError: the log says too little of it.
+    """
+    from robot_il.control.fallback import fallback_from_identity
+    from robot_il.control.guard import GuardLimits
+    from robot_il.control.region import Region
+    from robot_il.control.replay import replay
+
+    config = log.session.config
+    fallback = fallback_from_identity(config["fallback"])
+    kept = config.get("region")  # logs of earlier releases have none
+    region = Region.from_json(kept) if kept else None
+    controller = fallback if flight.controller is None else _controller(flight, policy)
+    return replay(flight.ticks, controller, fallback, GuardLimits(**flight.limits), region, log.session.rate_hz)
+
+
+def _controller(flight: Flight, policy: Path | None) -> Controller:
+    from robot_il.control.controllers import LinearController
+    from robot_il.control.replay import recorded_intent
+    from robot_il.control.takeover import RecordedTakeOver
+
+    identity = flight.controller or {}
+    name = identity["name"]
+    if name in ("operator", "person"):
+        return recorded_intent(flight.ticks)
+    controller: Controller
+    controller = _policy(identity, policy) if name == "policy" else LinearController.from_identity(identity)
+    if "operator" in identity:
+        return RecordedTakeOver(controller, recorded_intent(flight.ticks))
+    return controller
 
 
 def _require_whole_states(log: Log) -> None:

@@ -54,6 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def meet(device: SerialDevice, clock: Clock, robot_id: int, robot: Robot) -> list[Check]:
+    """Says what is about to happen, then ``nudge_wheels``."""
+    print("each wheel will be nudged forward: hold the robot, wheels off the ground", flush=True)
+    return nudge_wheels(device, clock, robot_id, robot)
+
+
+def nudge_wheels(device: SerialDevice, clock: Clock, robot_id: int, robot: Robot) -> list[Check]:
     """Nudges the wheels and judges what came of it; remembers the robot where all was well.
 
     Raises:
@@ -62,7 +68,6 @@ def meet(device: SerialDevice, clock: Clock, robot_id: int, robot: Robot) -> lis
     from robot_il.cli.known_robots import remember
     from robot_il.control.wiggle import judge, nudge
 
-    print("each wheel will be nudged forward: hold the robot, wheels off the ground", flush=True)
     device.request("disarm")  # clears a stop that an earlier run left latched
     checks = judge(nudge(device, clock))
     if all(check.passed for check in checks):

@@ -6,6 +6,7 @@ or another evaluation of the same policy, must decide the same and stay within `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,27 @@ def replay(
             decision.margin,
         )
     return _compare(ticks, recomputed)
+
+
+def joined(results: Sequence[ReplayResult]) -> ReplayResult:
+    """Several replays of one log as one; tick indices are those of the log.
+
+    Args:
+        results: in the order of the log, at least one.
+    """
+    first, before = None, 0
+    for result in results:
+        if result.first is not None:
+            first = (before + result.first[0], *result.first[1:])
+            break
+        before += result.ticks
+    return ReplayResult(
+        ticks=sum(result.ticks for result in results),
+        differing=sum(result.differing for result in results),
+        undecided=sum(result.undecided for result in results),
+        first=first,
+        largest_torque_error_nm=float(np.max([result.largest_torque_error_nm for result in results])),
+    )
 
 
 def _compare(ticks: np.ndarray, recomputed: np.ndarray) -> ReplayResult:

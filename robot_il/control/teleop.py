@@ -18,7 +18,7 @@ import numpy as np
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
 from robot_il.control.loop import OPERATOR_SILENT_NS, Sink
-from robot_il.control.operator import Hand, HandLink, pack_hand
+from robot_il.control.operator import Hand, pack_hand
 from robot_il.control.takeover import LARGEST_VELOCITY_M_S, VelocityDriver
 from robot_il.errors import ConfigError
 from robot_il.robot import Robot
@@ -45,25 +45,62 @@ class Hands(Protocol):
         """Hands and requests since the last look."""
 
 
+class Stick:
+    """The newest hand: what the stick asks for now, and when it was last heard. An ``Operator`` who asks for nothing.
+
+    Args:
+        link: where the hands come from.
+        sink: is given every hand.
+
+    Attributes:
+        heard_ns: when a new hand was last taken.
+        stick_forward: in force, -1..1; 0 while the dead-man is released or nothing is heard.
+        stick_turn: the same, left positive.
+        requests: texts of requests that came with the hands, for whoever runs the loop.
+    """
+
+    yaw_rate_wanted = 0.0
+
+    def __init__(self, link: Hands, sink: Sink) -> None:
+        self._link = link
+        self._sink = sink
+        self._hand: Hand | None = None
+        self.heard_ns = 0
+        self.stick_forward = self.stick_turn = 0.0
+        self.requests: deque[bytes] = deque(maxlen=MOST_REQUESTS)
+
+    def look(self, now_ns: int) -> None:
+        """Takes the hands that came; called by the loop once a tick, before it decides."""
+        hands, requests = self._link.receive()
+        self.requests.extend(requests)
+        for hand in hands:
+            if self._hand is None or hand.seq != self._hand.seq:
+                self._hand, self.heard_ns = hand, now_ns
+            self._sink.hand(pack_hand(hand, now_ns))
+        heard = self._hand is not None and now_ns - self.heard_ns <= OPERATOR_SILENT_NS
+        held = self._hand if heard and self._hand and self._hand.deadman else None
+        self.stick_forward = float(np.float32(held.forward)) if held else 0.0
+        self.stick_turn = float(np.float32(held.turn)) if held else 0.0
+
+
 class Teleop:
     """The operator that the loop listens to, and the controller that the guard asks, in one.
 
     Args:
         robot: whose LQR balances it where the person does not.
-        link: where the hands come from.
-        sink: is given every hand, and told of take-overs.
+        stick: of the person.
+        sink: is told of take-overs.
         mode: one of ``MODES``.
         policy: drives in ``shared`` while the person does not; None in the other modes.
         assist: what a stick moves where the LQR balances, one of ``ASSISTS``.
         rate_hz: of the STATEs.
 
     Attributes:
-        heard_ns: when a new hand was last taken.
-        stick_forward: in force, -1..1; 0 while the dead-man is released or nothing is heard.
+        heard_ns: when the stick was last heard.
+        stick_forward: in force, -1..1.
         stick_turn: the same, left positive.
         yaw_rate_wanted: in rad/s.
         taken: whether the person drives.
-        requests: texts of requests that came with the hands, for whoever runs the loop.
 
     Raises:
         ConfigError: no such mode or assist, or a policy where none belongs or none where one does.
@@ -72,7 +109,7 @@ class Teleop:
     def __init__(
         self,
         robot: Robot,
-        link: Hands,
+        stick: Stick,
         sink: Sink,
         mode: str = "assisted",
         policy: Controller | None = None,
@@ -87,59 +124,50 @@ class Teleop:
             raise ConfigError("a policy in the mode shared, and in no other", f"{came} in {mode}", "choose the other")
         self.mode = mode
         self.assist = assist
-        self._link = link
+        self._stick = stick
         self._sink = sink
         self._policy = policy
         self._driver = VelocityDriver(robot, rate_hz)
-        person = {"name": "person", "mode": mode, "assist": assist, **_without_name(self._driver.identity)}
+        person = {**self._driver.identity, "name": "person", "mode": mode, "assist": assist}
         self.identity: dict[str, Any] = {**policy.identity, "operator": person} if policy else person
-        self.requests: deque[bytes] = deque(maxlen=MOST_REQUESTS)
-        self.heard_ns = 0
-        self._seq: int | None = None
         self._neutral_since_ns = 0
-        self._hand: Hand | None = None
+        self._follow_stick()
+        self.yaw_rate_wanted = 0.0
         self.reset()
 
     def reset(self) -> None:
-        """Nobody has moved the stick yet."""
+        """The policy has the robot where there is one, else the person; nobody has moved the stick yet."""
         self._driver.reset()
         if self._policy is not None:
             self._policy.reset()
         self.intent = math.nan
-        self.stick_forward = self.stick_turn = self.yaw_rate_wanted = 0.0
         self.taken = self.mode != "shared"
 
     def look(self, now_ns: int) -> None:
         """Takes the hands that came; called by the loop once a tick, before it decides."""
-        hands, requests = self._link.receive()
-        self.requests.extend(requests)
-        for hand in hands:
-            if hand.seq != self._seq:
-                self._seq, self._hand, self.heard_ns = hand.seq, hand, now_ns
-            self._sink.hand(pack_hand(hand, now_ns))
-        heard = self._hand is not None and now_ns - self.heard_ns <= OPERATOR_SILENT_NS
-        held = self._hand if heard and self._hand and self._hand.deadman else None
-        self.stick_forward = held.forward if held else 0.0
-        self.stick_turn = held.turn if held else 0.0
+        self._stick.look(now_ns)
+        self._follow_stick()
         if self.mode == "shared":
             self._change_hands(now_ns)
         wanted = self.stick_turn * LARGEST_YAW_RATE_RAD_S if self.taken else 0.0
         self.yaw_rate_wanted = float(np.float32(wanted))  # as the log keeps it
 
+    def _follow_stick(self) -> None:
+        self.heard_ns = self._stick.heard_ns
+        self.stick_forward = self._stick.stick_forward
+        self.stick_turn = self._stick.stick_turn
+
     def _change_hands(self, now_ns: int) -> None:
+        """Whoever moves the stick has the robot; whoever leaves it alone for long enough gives it back."""
         if max(abs(self.stick_forward), abs(self.stick_turn)) > TAKE_OVER_DEFLECTION:
             self._neutral_since_ns = now_ns
             if not self.taken:
-                self.take()
+                self._driver.reset()
+                self.taken = True
+                self._sink.event("take_over")
         elif self.taken and now_ns - self._neutral_since_ns > GIVE_BACK_S * 1e9:
             self.taken = False
             self._sink.event("give_back")
-
-    def take(self) -> None:
-        """The person has the robot."""
-        self._driver.reset()
-        self.taken = True
-        self._sink.event("take_over")
 
     def torque(self, state: State) -> float:
         """Total wheel torque in N m of whoever drives; what came of the person's wish is the intent."""
@@ -160,10 +188,6 @@ class Teleop:
         else:
             self._driver.ask(stick * LARGEST_VELOCITY_M_S)
         return self._driver.torque(state)
-
-
-def _without_name(identity: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in identity.items() if key != "name"}
 
 
 def read_request(text: bytes) -> dict[str, Any]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from robot_il.errors import DataError
+from robot_il.learning.build_quality import sort_out
+from robot_il.learning.build_request import ACTION_SOURCES, Request, check_request
+from robot_il.learning.build_sources import Source, find_sources
 from robot_il.learning.dataset import Channel, Dataset
 from robot_il.learning.episodes import Episode, assemble, first_transitions, split
-from robot_il.recording.reader import Log, read_log
+from robot_il.recording.evidence import stretches
+from robot_il.recording.reader import Log
 from robot_il.spec import (
     CONTROL_PERIOD_S,
-    CONTROL_RATE_HZ,
     LABELS,
     SIGNALS,
     SPEC_HASH,
@@ -27,73 +28,49 @@ from robot_il.spec import (
     Task,
 )
 
+__all__ = ["ACTION_SOURCES", "Request", "build_dataset", "episodes_of_log"]
+
 MIN_TICKS = 20
 """A shorter run of ticks is no demonstration of anything."""
 CONTROLLER = 1
 """Value of the ``source`` signal while the controller, not the fallback, is in charge."""
 
-ACTION_SOURCES = {
-    "intent": ("intent",),
-    "controller": ("controller_torque",),
-    "limited": ("limited_torque",),
-    "sent": ("sent_left", "sent_right"),
-    "applied": ("applied_left", "applied_right"),
-}
-"""The links of the action chain that can be learned, and the signals that are summed for each."""
 REPORTED_NEXT = ("applied",)
 """A STATE reports these over the period before it, so they are taken from the tick after the one they answer."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to build.
-
-    Attributes:
-        logs: the files of each label, in order.
-        task: name in ``spec.TASKS``; None for the one that all logs name.
-        action: key of ``ACTION_SOURCES``.
-        held_out_fraction: share of each label to keep from training, in [0, 1).
-        seed: of the split.
-        first: at most so many transitions of a label, the first ones; a label that is not named is not capped.
-        takeovers: of a recording in which a person drove for a part of the time, use that part alone.
-    """
-
-    logs: Mapping[str, Sequence[Path]]
-    task: str | None = None
-    action: str = "sent"
-    held_out_fraction: float = 0.2
-    seed: int = 0
-    first: Mapping[str, int | None] | None = None
-    takeovers: bool = False
-
-
 def build_dataset(request: Request, progress: Callable[[str], None] = lambda line: None) -> Dataset:
-    """Reads the logs, cuts them into episodes and splits these.
+    """Reads the recordings, takes their episodes, cuts these into runs of transitions and splits them.
 
     Args:
         request: what to build.
-        progress: called with one line for each log.
+        progress: called with one line for each recording, and for each episode that fails.
 
     Raises:
-        LogError: a log that cannot be read.
-        DataError: an unknown task or action, a log given twice, a NaN, or nothing to learn from.
+        LogError: a recording that cannot be read.
+        DataError: an unknown task or action, a recording given twice, an episode with hard failures where these are
+            refused, a NaN, or nothing to learn from.
     """
-    _check(request)
-    logs = _read(request.logs, progress)
-    task = _common_task(request.task, [log for _, _, log in logs])
-    notes = [note for label, path, log in logs for note in _remarks(label, path, log, task)]
+    check_request(request)
+    found = find_sources(request, progress)
+    sources, quality, quality_notes = sort_out(found.found, request.failed, progress)
+    task = _common_task(request.task, sources)
+    notes = [*found.notes, *quality_notes, *(note for source in sources for note in _remarks(source, task))]
     episodes: list[Episode] = []
     for label in LABELS:
-        found: list[Episode] = []
-        for path, log in ((path, log) for of_label, path, log in logs if of_label == label):
-            parts, dropped = episodes_of_log(log, task, request.action, label, path.name, takeovers=request.takeovers)
-            found += parts
-            notes += [f"{label}: {path.name}: {line}" for line in dropped]
+        of_label: list[Episode] = []
+        for source in (source for source in sources if source.label == label):
+            parts, dropped = episodes_of_log(
+                source.log, task, request.action, label, source.name, takeovers=request.takeovers
+            )
+            of_label += parts
+            notes += [f"{label}: {source.name}: {line}" for line in dropped]
         cap = (request.first or {}).get(label)
-        kept = first_transitions(found, cap)
-        notes += _cap_note(label, cap, sum(map(len, found)), sum(map(len, kept)))
+        kept = first_transitions(of_label, cap)
+        notes += _cap_note(label, cap, sum(map(len, of_label)), sum(map(len, kept)))
         episodes += kept
     parts, split_notes = split(episodes, request.held_out_fraction, request.seed, CONTROL_PERIOD_S)
+    unreadable = [{"source": name, "why": why} for name, why in found.unreadable]
     return assemble(
         parts,
         task=task.name,
@@ -104,7 +81,10 @@ def build_dataset(request: Request, progress: Callable[[str], None] = lambda lin
         action_source=request.action,
         spec_hash=SPEC_HASH,
         notes=[*notes, *split_notes],
-        meta={"sources": [_source(label, path, log, request.takeovers) for label, path, log in logs]},
+        meta={
+            "sources": [_described(source, request.takeovers) for source in sources],
+            "quality": {**quality, "unreadable": unreadable},
+        },
     )
 
 
@@ -144,7 +124,7 @@ def episodes_of_log(
     actions, action_row = _actions(ticks, action)
     episodes: list[Episode] = []
     dropped = _unused(ticks, driven, fallen, int((~follows & usable[:-1] & usable[1:]).sum()))
-    for start, stop in _runs(valid):
+    for start, stop in stretches(valid):
         if stop - start + 1 < MIN_TICKS:
             dropped.append(f"a fragment of {stop - start + 1} ticks at row {start} (fewer than {MIN_TICKS})")
             continue
@@ -183,12 +163,6 @@ def _actions(ticks: np.ndarray, action: str) -> tuple[np.ndarray, int]:
     return total.astype(np.float32), int(action in REPORTED_NEXT)
 
 
-def _runs(valid: np.ndarray) -> list[tuple[int, int]]:
-    """(start, stop) of each stretch of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]])))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
-
-
 def _unused(ticks: np.ndarray, driven: np.ndarray, fallen: np.ndarray, gaps: int) -> list[str]:
     armed = ticks["mode"] == Mode.ARMED
     reasons = Counter(
@@ -211,57 +185,25 @@ def _check_numbers(ticks: np.ndarray, names: Sequence[str], start: int, stop: in
             raise DataError(f"finite {name} in {source}", f"{ticks[name][row]} in row {row}", hint)
 
 
-def _check(request: Request) -> None:
-    if request.action not in ACTION_SOURCES:
-        raise DataError(f"an action out of {', '.join(ACTION_SOURCES)}", request.action, "correct --action")
-    if request.task is not None and request.task not in TASKS:
-        raise DataError(f"a task out of {', '.join(TASKS)}", request.task, "correct --task")
-    if not 0 <= request.held_out_fraction < 1:
-        raise DataError("a held-out fraction in [0, 1)", f"{request.held_out_fraction}", "correct --held-out-fraction")
-    unknown = [label for label in request.logs if label not in LABELS]
-    if unknown or not any(request.logs.values()):
-        came = ", ".join(unknown) or "no log"
-        raise DataError(f"logs of the labels {', '.join(LABELS)}", came, "name at least one log, as --expert FILE")
-    for label, cap in (request.first or {}).items():
-        if cap is not None and cap < 1:
-            raise DataError(f"at least 1 transition of {label}", f"{cap}", "correct or leave out the cap")
-
-
-def _read(logs: Mapping[str, Sequence[Path]], progress: Callable[[str], None]) -> list[tuple[str, Path, Log]]:
-    result: list[tuple[str, Path, Log]] = []
-    seen: dict[str, Path] = {}
-    for label in LABELS:
-        for path in logs.get(label, ()):
-            log = read_log(path)
-            if log.sha256 in seen:
-                raise DataError("each recording once", f"{path}, the same as {seen[log.sha256]}", "name it once")
-            seen[log.sha256] = path
-            if log.session.rate_hz != CONTROL_RATE_HZ:
-                remedy = f"record at {CONTROL_RATE_HZ} Hz what is to be learned from"
-                raise DataError(f"recordings at {CONTROL_RATE_HZ} Hz", f"{path} at {log.session.rate_hz} Hz", remedy)
-            progress(f"{path}: {len(log.ticks)} ticks, {log.session.task}, {log.label}, {log.status}")
-            result.append((label, path, log))
-    return result
-
-
-def _common_task(asked: str | None, logs: Sequence[Log]) -> Task:
-    names = {asked} if asked else {log.session.task for log in logs}
+def _common_task(asked: str | None, sources: Sequence[Source]) -> Task:
+    names = {asked} if asked else {source.episode.task for source in sources}
     if len(names) > 1 or not names <= set(TASKS):
         raise DataError("logs of one task", ", ".join(sorted(map(str, names))), f"name it: --task {'|'.join(TASKS)}")
     return TASKS[str(names.pop())]
 
 
-def _remarks(label: str, path: Path, log: Log, task: Task) -> list[str]:
+def _remarks(source: Source, task: Task) -> list[str]:
+    log, own = source.log, source.episode
     remarks = []
-    if log.label != label:
-        remarks.append(f"{label}: {path.name}: its own label is {log.label}, overridden")
-    if log.session.task != task.name:
-        remarks.append(f"{label}: {path.name}: was recorded for the task {log.session.task}, used for {task.name}")
+    if own.label != source.label:
+        remarks.append(f"its own label is {own.label}, overridden")
+    if own.task != task.name:
+        remarks.append(f"was recorded for the task {own.task}, used for {task.name}")
     if log.status != "complete":
-        remarks.append(f"{label}: {path.name}: the recording is {log.status}; its readable part was used")
+        remarks.append(f"the recording is {log.status}; its readable part was used")
     if log.session.synthetic:
-        remarks.append(f"{label}: {path.name}: the demonstrator is synthetic")
-    return remarks
+        remarks.append("the demonstrator is synthetic")
+    return [f"{source.label}: {source.name}: {remark}" for remark in remarks]
 
 
 def _cap_note(label: str, cap: int | None, found: int, kept: int) -> list[str]:
@@ -272,14 +214,17 @@ def _cap_note(label: str, cap: int | None, found: int, kept: int) -> list[str]:
     return [f"{label}: the first {kept} of {found} transitions"]
 
 
-def _source(label: str, path: Path, log: Log, takeovers: bool) -> dict[str, Any]:
-    """What the dataset says of a recording; ``operator`` is whether a person did everything that was used of it."""
+def _described(source: Source, takeovers: bool) -> dict[str, Any]:
+    """What the dataset says of a source; ``operator`` is whether a person did everything that was used of it."""
+    log = source.log
     session, share = log.session, operator_share(log.ticks)
     return {
-        "file": path.name,
+        "file": source.path.name,
+        "source": source.name,
         "sha256": log.sha256,
-        "label": label,
-        "own_label": log.label,
+        "label": source.label,
+        "own_label": source.episode.label,
+        "episode": source.provenance(),
         "status": log.status,
         "controller": session.controller,
         "device": session.device,

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from robot_il.errors import ConfigError
 from robot_il.recording.reader import Log
 from robot_il.recording.timing import LATENESS_EDGES_US
 from robot_il.spec import LABELS, LIMITS, TORQUE_LIMIT_NM
@@ -24,10 +25,11 @@ ZOOM_S: Final = 1.0
 LOGS_PER_LABEL: Final = 12
 """More lines than this in one panel hide each other."""
 MAX_POINTS: Final = 3000
+FORMATS: Final = (".png", ".svg", ".pdf")
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
 """Okabe and Ito's palette, which people with colour-blindness can tell apart, without its black and yellow."""
-_LABEL_COLOURS: Final = dict(zip(LABELS, ("#009e73", "#0072b2", "#d55e00", "#7f7f7f"), strict=True))
+LABEL_COLOURS: Final = dict(zip(LABELS, ("#009e73", "#0072b2", "#d55e00", "#7f7f7f"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,37 @@ def png(draw: Callable[[], Figure], theme: Theme) -> str:
 
 
 def save(draw: Callable[[], Figure], path: Path) -> None:
-    """Draws a figure into a PNG file, under a temporary name first."""
+    """Draws a figure into a file, under a temporary name first.
+
+    Args:
+        draw: makes the figure.
+        path: its name ends in one of ``FORMATS``.
+
+    Raises:
+        ConfigError: it ends in something else, or cannot be written.
+    """
+    check_format(path)
     temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(_drawn(draw, LIGHT))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(_drawn(draw, LIGHT, path.suffix.removeprefix(".")))
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigError(f"to write {path}", error.strerror or str(error), "choose another place") from error
 
 
-def _drawn(draw: Callable[[], Figure], theme: Theme) -> bytes:
+def check_format(path: Path) -> None:
+    """Refuses a figure's name that does not end in one of ``FORMATS``.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if path.suffix not in FORMATS:
+        came = path.suffix or "no ending"
+        raise ConfigError(f"a figure whose name ends in {', '.join(FORMATS)}", f"{came} in {path}", "correct --out")
+
+
+def _drawn(draw: Callable[[], Figure], theme: Theme, form: str = "png") -> bytes:
     settings: Any = {
         "figure.facecolor": theme.paper,
         "axes.facecolor": theme.paper,
@@ -76,7 +102,7 @@ def _drawn(draw: Callable[[], Figure], theme: Theme) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(settings):
         # no pyplot: a figure of one's own needs no display and no global state
-        draw().savefig(buffer, format="png", dpi=DPI)
+        draw().savefig(buffer, format=form, dpi=DPI)
     return buffer.getvalue()
 
 
@@ -91,8 +117,8 @@ def total(ticks: np.ndarray, name: str) -> np.ndarray:
     return ticks[f"{name}_left"] + ticks[f"{name}_right"]
 
 
-def _line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
-    """A line; where it has too many points, its extremes in each stretch, so that no peak is lost."""
+def line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
+    """Draws a line; where it has too many points, its extremes in each stretch, so that no peak is lost."""
     stretch = -(-2 * len(x) // MAX_POINTS)
     if stretch > 2:
         x, y = (np.pad(values, (0, -len(values) % stretch), mode="edge") for values in (x, y))
@@ -116,9 +142,7 @@ def demonstrations(logs: Sequence[Log]) -> Figure:
         for row, (name, text) in enumerate(rows):
             for log in shown:
                 driven = log.ticks[log.ticks["source"] > 0]
-                _line(
-                    panels[row, column], seconds(driven), driven[name], color=_LABEL_COLOURS[label], alpha=0.75, lw=0.7
-                )
+                line(panels[row, column], seconds(driven), driven[name], color=LABEL_COLOURS[label], alpha=0.75, lw=0.7)
             panels[row, 0].set_ylabel(text)
         panels[-1, column].set_xlabel("time, s")
     return figure
@@ -146,14 +170,14 @@ def tilt(ticks: np.ndarray) -> Figure:
     figure = Figure((WIDTH_IN, 4.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True)
     time = seconds(ticks)
-    _line(top, time, ticks["pitch"], color=COLOURS[0])
+    line(top, time, ticks["pitch"], color=COLOURS[0])
     top.set_ylabel("pitch, rad")
     span = max(0.05, 1.15 * float(np.abs(ticks["pitch"]).max()))
     top.set_ylim(-span, span)
     if span > LIMITS.tilt_rad:
         for limit in (-LIMITS.tilt_rad, LIMITS.tilt_rad):
             top.axhline(limit, color=COLOURS[1], lw=1, ls="--")
-    _line(bottom, time, ticks["velocity"], color=COLOURS[2])
+    line(bottom, time, ticks["velocity"], color=COLOURS[2])
     bottom.set_ylabel("velocity, m/s")
     bottom.set_xlabel("time, s")
     for axes in (top, bottom):
@@ -182,7 +206,7 @@ def torque_chain(ticks: np.ndarray) -> Figure:
     start = float(np.clip(peak - ZOOM_S / 2, 0, max(0.0, time[-1] - ZOOM_S)))
     window = (time >= start) & (time <= start + ZOOM_S)
     for text, (values, colour, width) in chain.items():
-        _line(whole, time, values, color=colour, lw=0.8)
+        line(whole, time, values, color=colour, lw=0.8)
         near.step(time[window], values[window], where="post", color=colour, lw=width, label=text)
     if np.nanmax(np.abs(ticks["controller_torque"])) > 0.8 * TORQUE_LIMIT_NM:
         for limit in (-TORQUE_LIMIT_NM, TORQUE_LIMIT_NM):

@@ -16,7 +16,8 @@ from robot_il.learning import figures
 from robot_il.learning.comparison import Spread
 from robot_il.learning.report_html import Text, figure, heading, note, number, page, read_json, table
 from robot_il.learning.report_training import training_sections
-from robot_il.recording.check import FAIL, OK, CheckReport, check
+from robot_il.recording.check import CheckReport, check
+from robot_il.recording.findings import FAIL, OK
 from robot_il.recording.reader import Log, read_log
 
 _MEASURES: Final = (("tilt_rms_rad", 4), ("drift_m", 3), ("effort_nm", 3), ("held_out_rms", 4))

@@ -47,14 +47,15 @@ class Text:
     bad: bool = False
 
 
-def page(sections: Iterable[str]) -> str:
+def page(sections: Iterable[str], title: str = "robot-il report") -> str:
     """The whole page."""
+    title = html.escape(title)
     made = f"made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, spec {SPEC_HASH[:12]}"
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1"><title>robot-il report</title>',
-            f"<style>{_STYLE}</style></head><body><h1>robot-il report</h1>",
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>",
             f'<p class="note">{made}</p>',
             *sections,
             "</body></html>",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -10,50 +9,35 @@ from typing import Any, Final
 
 import numpy as np
 
-from robot_il.recording.evidence import disagreement, gaps, longest_repeat, steps
+from robot_il.recording.chain import look_at_chain
+from robot_il.recording.evidence import gaps, longest_repeat, steps
+from robot_il.recording.findings import FAIL, OK, WARN, Finding, graded
+from robot_il.recording.layouts import ADDED_IN
 from robot_il.recording.reader import COMPLETE, DAMAGED, Log
+from robot_il.recording.signs import look_at_signs
 from robot_il.recording.timing import Timing, measure
 from robot_il.spec import (
     HOST_SIGNALS,
     STATE_SIGNALS,
     TICK_SIGNALS,
-    TORQUE_LIMIT_NM,
     Fault,
     Mode,
+    Signal,
 )
-
-FAIL: Final = "fail"
-WARN: Final = "warn"
-OK: Final = "ok"
 
 STUCK_S: Final = 0.25
 """A sensor with noise that repeats itself bit for bit this often is stuck."""
-NOISY_SENSORS: Final = ("pitch", "pitch_rate", "yaw_rate")
+NOISY_SENSORS: Final = ("pitch", "pitch_rate", "yaw_rate", "accel_x", "accel_z")
 QUANTISED_SENSORS: Final = ("wheel_velocity_left", "wheel_velocity_right")
 """May rest on one value at standstill, so being stuck is only suspicious."""
 LATE_SHARE: Final = 0.5
 MCU_JITTER_US: Final = 1000
+UNDESIRABLE: Final = "undesirable"
+"""The label under which a fall is what was to be shown."""
 
 _FLOAT_SIGNALS = [signal.name for signal in TICK_SIGNALS if signal.dtype == "f4"]
-_MAY_BE_NAN = {"intent", "margin"}
+_MAY_BE_NAN = {"intent", "margin", "stick_forward", "stick_turn"}
 _ONLY_DRIVEN = {"controller_torque", "limited_torque"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        name: identifier of the check.
-        severity: ``fail`` (do not learn from it), ``warn`` (look at it) or ``ok``.
-        count: how many ticks, or whatever ``text`` names.
-        text: the finding in words, with units.
-    """
-
-    name: str
-    severity: str
-    count: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -122,13 +106,6 @@ def check(log: Log) -> CheckReport:
     )
 
 
-def _grade(name: str, count: int, total: int, what: str, warn_share: float, fail_share: float = 2.0) -> Finding:
-    """A finding by its share of the ticks; above ``fail_share`` or ``warn_share`` it is one."""
-    share = count / max(1, total)
-    severity = FAIL if share > fail_share else WARN if share > warn_share else OK
-    return Finding(name, severity, count, f"{what}: {count} ({100 * share:.2g} %)")
-
-
 def _check_file(log: Log, timing: Timing) -> Iterator[Finding]:
     severity = {COMPLETE: OK, DAMAGED: FAIL}.get(log.status, WARN)
     yield Finding("file", severity, log.lost_ticks, "; ".join(log.problems) or "complete, all checksums hold")
@@ -143,32 +120,33 @@ def _check_order(log: Log, timing: Timing) -> Iterator[Finding]:
 def _check_gaps(log: Log, timing: Timing) -> Iterator[Finding]:
     on_link, by_host = gaps(log.ticks)
     periods = len(log.ticks) + on_link + by_host
-    yield _grade("lost on the link", on_link, periods, "STATEs lost or spoiled on the way", 0.0, 0.01)
-    yield _grade("skipped by the host", by_host, periods, "STATEs that the host was too late to answer", 0.001)
+    yield graded("lost on the link", on_link, periods, "STATEs lost or spoiled on the way", 0.0, 0.01)
+    yield graded("skipped by the host", by_host, periods, "STATEs that the host was too late to answer", 0.001)
     recorder = int((steps(log.ticks, "tick") - 1).clip(0).sum()) - timing.skipped
-    yield _grade("lost by the recorder", max(0, recorder), periods, "ticks that were not recorded", 0.0, 0.01)
+    yield graded("lost by the recorder", max(0, recorder), periods, "ticks that were not recorded", 0.0, 0.01)
 
 
 def _check_time(log: Log, timing: Timing) -> Iterator[Finding]:
     period_us = 1_000_000 // log.session.rate_hz
     late_us = LATE_SHARE * period_us
     late = int((log.ticks["lateness_us"] > late_us).sum())
-    yield _grade("late ticks", late, len(log.ticks), f"more than {late_us:.0f} us behind the grid", 0.01)
+    yield graded("late ticks", late, len(log.ticks), f"more than {late_us:.0f} us behind the grid", 0.01)
     expected_us = steps(log.ticks, "state_seq") * period_us
     off = int((np.abs(steps(log.ticks, "mcu_time_us") - expected_us) > MCU_JITTER_US).sum())
-    yield _grade("robot's clock", off, len(log.ticks), f"periods off by more than {MCU_JITTER_US} us", 0.0)
+    yield graded("robot's clock", off, len(log.ticks), f"periods off by more than {MCU_JITTER_US} us", 0.0)
     slipped = math.ceil(timing.slipped_ms)
     text = f"simulated time lost to a busy host: {timing.slipped_ms:.4g} ms"
     yield Finding("slipped time", WARN if slipped else OK, slipped, text)
 
 
 def _check_values(log: Log, timing: Timing) -> Iterator[Finding]:
-    driven = log.ticks["source"] > 0
+    driven, armed = log.ticks["source"] > 0, log.ticks["mode"] == Mode.ARMED
+    unknown = _MAY_BE_NAN | _not_recorded(log)
     for name in _FLOAT_SIGNALS:
         wrong = ~np.isfinite(log.ticks[name])
         if name in _ONLY_DRIVEN:
             wrong &= driven
-        if name not in _MAY_BE_NAN and name not in log.layout.missing and wrong.any():
+        if name not in unknown and wrong.any():
             count = int(wrong.sum())
             yield Finding(f"{name} finite", FAIL, count, f"not a number or infinite: {count}, first at {_first(wrong)}")
     for signal in STATE_SIGNALS + HOST_SIGNALS:
@@ -177,14 +155,25 @@ def _check_values(log: Log, timing: Timing) -> Iterator[Finding]:
         values = log.ticks[signal.name]
         beyond = (values < signal.low) | (values > signal.high)
         if beyond.any():
-            count = int(beyond.sum())
-            where = f"{count}, first at {_first(beyond)}"
-            yield Finding(
-                f"{signal.name} range", FAIL, count, f"outside {signal.low:g}..{signal.high:g} {signal.unit}: {where}"
-            )
+            yield _beyond(signal, beyond, armed)
         at_end = int(((values == signal.low) | (values == signal.high)).sum())
         if at_end and not signal.name.startswith("applied") and signal.low != 0:
             yield Finding(f"{signal.name} saturated", WARN, at_end, f"at the end of its range: {at_end}")
+
+
+def _beyond(signal: Signal, beyond: np.ndarray, armed: np.ndarray) -> Finding:
+    """A robot that lies on the floor, or is put down hard, before it is armed is no fault of its sensors."""
+    count = int(beyond.sum())
+    text = f"outside {signal.low:g}..{signal.high:g} {signal.unit}: {count}, first at {_first(beyond)}"
+    severity = FAIL if (beyond & armed).any() else WARN
+    return Finding(f"{signal.name} range", severity, count, text + ("" if severity == FAIL else "; never while armed"))
+
+
+def _not_recorded(log: Log) -> set[str]:
+    """Signals that the format in which the log was first written did not have."""
+    first = log.written_by.get("converted_from_format")
+    came_later = {name for name, since in ADDED_IN.items() if isinstance(first, int) and since > first}
+    return {*log.layout.missing, *came_later}
 
 
 def _check_stuck(log: Log, timing: Timing) -> Iterator[Finding]:
@@ -196,29 +185,25 @@ def _check_stuck(log: Log, timing: Timing) -> Iterator[Finding]:
             yield Finding(f"{name} stuck", severity, longest, f"the same value on {longest} ticks in a row while armed")
 
 
-def _check_torque(log: Log, timing: Timing) -> Iterator[Finding]:
-    ticks = log.ticks[log.ticks["source"] > 0]
-    clipped = int((ticks["controller_torque"] != ticks["limited_torque"]).sum())
-    yield _grade("clipped torque", clipped, len(ticks), "driven ticks on which the host's limits changed it", 0.05)
-    largest = int((np.abs(ticks["limited_torque"]) >= TORQUE_LIMIT_NM * (1 - 1e-6)).sum())
-    yield _grade("saturated torque", largest, len(ticks), f"driven ticks at +-{TORQUE_LIMIT_NM:g} N m", 0.05)
-    fallback = int((ticks["source"] == 2).sum())
-    yield _grade("fallback", fallback, len(ticks), "driven ticks on which the fallback was in charge", 0.0)
+def _check_signs(log: Log, timing: Timing) -> Iterator[Finding]:
+    yield from look_at_signs(log.ticks, log.session.rate_hz)
 
 
-def _check_commands(log: Log, timing: Timing) -> Iterator[Finding]:
+def _check_chain(log: Log, timing: Timing) -> Iterator[Finding]:
+    yield from look_at_chain(log.ticks, log.session.rate_hz)
+
+
+def _check_rejected(log: Log, timing: Timing) -> Iterator[Finding]:
     rejected = int(steps(log.ticks, "rejected").clip(0).sum())
-    yield _grade("rejected commands", rejected, len(log.ticks), "commands that the robot rejected", 0.0, 0.05)
-    wrong, compared = disagreement(log.ticks, log.session.rate_hz)
-    text = "ticks on which the robot applied another torque than it was sent"
-    yield _grade("sent against applied", wrong, compared, text, 0.01, 0.2)
+    yield graded("rejected commands", rejected, len(log.ticks), "commands that the robot rejected", 0.0, 0.05)
 
 
 def _check_stops(log: Log, timing: Timing) -> Iterator[Finding]:
     faults = Fault(int(np.bitwise_or.reduce(log.ticks["faults"][log.ticks["mode"] != Mode.DISARMED], initial=0)))
     stopped = int(np.isin(log.ticks["mode"], (Mode.STOPPED, Mode.ESTOPPED)).sum())
     names = ", ".join(fault.name or "" for fault in faults) or "none"
-    yield Finding("stops", WARN if stopped else OK, stopped, f"ticks while stopped: {stopped}; faults: {names}")
+    severity = WARN if stopped and log.label != UNDESIRABLE else OK
+    yield Finding("stops", severity, stopped, f"ticks while stopped: {stopped}; faults: {names}")
 
 
 _CHECKS: Final[tuple[Callable[[Log, Timing], Iterator[Finding]], ...]] = (
@@ -228,8 +213,9 @@ _CHECKS: Final[tuple[Callable[[Log, Timing], Iterator[Finding]], ...]] = (
     _check_time,
     _check_values,
     _check_stuck,
-    _check_torque,
-    _check_commands,
+    _check_signs,
+    _check_chain,
+    _check_rejected,
     _check_stops,
 )
 
@@ -252,8 +238,3 @@ def _verdict(log: Log, timing: Timing) -> str:
     if on_link:
         parts.append(f"a bad link: {on_link} STATEs lost on it")
     return "; ".join(parts) or "time was kept: no period lost, none slipped"
-
-
-def report_json(report: CheckReport) -> str:
-    """The report as indented JSON text."""
-    return json.dumps(report.to_json(), indent=2)

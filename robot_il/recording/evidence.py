@@ -43,11 +43,18 @@ def longest_repeat(values: np.ndarray, where: np.ndarray) -> int:
     return int(runs.max()) + 1 if len(runs) else 0
 
 
+def stretches(where: np.ndarray) -> list[tuple[int, int]]:
+    """(start, stop) of each stretch of True in ``where`` (T,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], where, [False]))))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
 def disagreement(ticks: np.ndarray, rate_hz: int) -> tuple[int, int]:
     """Ticks on which a wheel's applied torque is none of what was in force, and ticks that could be compared.
 
     The torque applied over a period lies between those of the commands in force over it and, as the MCU limits its
-    slew, over the periods of ``SLEW_S`` before. Compared are ticks with that much unbroken, armed history.
+    slew, over the periods of ``SLEW_S`` before. Compared are ticks with that much unbroken, armed history, in which no
+    wheel was so fast that the MCU lets only braking torque pass.
 
     Args:
         ticks: (T,) of ``spec.TICK_DTYPE``.
@@ -60,6 +67,8 @@ def disagreement(ticks: np.ndarray, rate_hz: int) -> tuple[int, int]:
     at = np.searchsorted(seqs, ticks["command_seq"]).clip(0, len(seqs) - 1)
     known = (seqs[at] == ticks["command_seq"]) & (ticks["command_seq"] > 0) & (ticks["mode"] == Mode.ARMED)
     known[1:] &= steps(ticks, "state_seq") == 1
+    for side in ("left", "right"):
+        known &= ~(np.abs(ticks[f"wheel_velocity_{side}"]) >= LIMITS.wheel_speed_rad_s)
     compared = _windows(known, depth).all(axis=1)
     wrong = np.zeros(len(ticks) - depth + 1, np.bool_)
     for side in ("left", "right"):

@@ -123,6 +123,10 @@ class Recorder:
         came = answer["error"] if answer else self._last_words()
         raise LogError("the recorder's side process to start", came, "check the disk and the installation")
 
+    def follow(self, clock: Clock) -> None:
+        """Takes the time of events from another clock from here on: that of a simulation that starts later."""
+        self._clock = clock
+
     def tick(self, row: bytes) -> None:
         """Takes one packed row of ``spec.TICK_DTYPE``; never blocks unless lossless."""
         if len(row) != _TICK_BYTES:
@@ -161,6 +165,11 @@ class Recorder:
     def writer_pid(self) -> int:
         """Process id of the side process."""
         return self._process.pid
+
+    @property
+    def ring_descriptor(self) -> int:
+        """Of the ring, for a ``RingWatcher`` in another process; valid while the recorder is open."""
+        return self._ring.descriptor
 
     @property
     def dropped(self) -> int:

@@ -23,6 +23,8 @@ from robot_il.recording.session import check_label
 from robot_il.spec import TICK_DTYPE
 
 RECORDING_SUFFIX: Final = ".recording"
+PART_SUFFIX: Final = ".part"
+"""Name of a log while it is being rewritten."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,15 @@ def relabel(path: Path, label: str) -> str:
     return log.label
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process is writing the file; one that is not there is not in use."""
+    try:
+        with _unused(path):
+            return False
+    except LogError:
+        return path.exists()
+
+
 @contextmanager
 def _unused(path: Path) -> Iterator[None]:
     """Holds the file against a recorder that is still writing it."""
@@ -118,7 +129,10 @@ def _write(log: Log, out: Path, reason: str, dropped: int, label: str | None = N
     """Writes all messages of ``log`` in their order to a temporary name, then gives it the name ``out``."""
     if out.exists():
         raise LogError(f"no file {out} yet", "one that exists", "name another with --out")
-    file = LogFile(out.with_name(out.name + ".part"))
+    part = out.with_name(out.name + PART_SUFFIX)
+    if not in_use(part):
+        part.unlink(missing_ok=True)  # left by a rewriting that was killed
+    file = LogFile(part)
     try:
         writer = LogWriter(file, log.session.to_json(), _writer_of(log), log.messages[0].host_ns)
         _copy(log, writer)

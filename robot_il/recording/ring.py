@@ -59,11 +59,13 @@ class Ring:
 
     Args:
         descriptor: of the shared file; the ring takes it over. None makes a new one.
+        writable: whether this end may write at all.
     """
 
-    def __init__(self, descriptor: int | None = None) -> None:
+    def __init__(self, descriptor: int | None = None, writable: bool = True) -> None:
         self.descriptor = _new_file() if descriptor is None else descriptor
-        self._memory = mmap.mmap(self.descriptor, HEADER_BYTES + SLOTS * SLOT_BYTES)
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        self._memory = mmap.mmap(self.descriptor, HEADER_BYTES + SLOTS * SLOT_BYTES, access=access)
         if descriptor is None:
             # touched now, so that the loop takes no page fault later
             self._memory[:] = bytes(len(self._memory))
@@ -155,6 +157,30 @@ class Ring:
         self._bytes.release()
         self._memory.close()
         os.close(self.descriptor)
+
+
+class RingWatcher(Ring):
+    """Reads along from the newest record on, without a say in what is kept: for a display.
+
+    Args:
+        descriptor: of the shared file; the watcher takes it over, and cannot write to it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, writable=False)
+        self._sequence = self._words[_TAKEN]
+
+    def look(self) -> Iterator[tuple[int, bytes]]:
+        """The records since the last look: (kind, payload), in order; what was overwritten meanwhile is passed over."""
+        while True:
+            record = self._next()
+            if record is None and self._words[_TAKEN] > self._sequence:
+                self._sequence = self._words[_TAKEN]
+                record = self._next()
+            if record is None:
+                return
+            kind, payload, self._sequence = record
+            yield kind, payload
 
 
 def _new_file() -> int:

@@ -59,8 +59,22 @@ def test_the_same_command_gives_the_same_bytes(tmp_path, capsys, logs):
 def test_a_nan_in_a_log_is_one_line_and_leaves_nothing(tmp_path, capsys, logs):
     out = tmp_path / "data"
     line = refused(capsys, "dataset", "build", "--expert", logs / "broken.mcap", "--out", out)
+    assert "1 of 1 that fail: broken.mcap: velocity finite (not a number or infinite: 1, first at tick 120)" in line
+    assert "--drop-failed" in line
+    assert "--keep-failed" in line
+    line = refused(capsys, "dataset", "build", "--expert", logs / "broken.mcap", "--out", out, "--keep-failed")
     assert "finite velocity in broken.mcap; came nan in row 120" in line
     assert names(tmp_path) == []
+
+
+def test_a_folder_of_logs_is_built_with_their_own_labels_and_its_failures_dropped(tmp_path, capsys, logs):
+    out = tmp_path / "data"
+    assert "broken.mcap: velocity finite" in refused(capsys, "dataset", "build", logs, "--out", out)
+    assert not main(["dataset", "build", str(logs), "--out", str(out), "--drop-failed", "--held-out-fraction", "0"])
+    assert "left out: velocity finite" in capsys.readouterr().out
+    dataset = load_dataset(out)
+    assert (dataset.select("expert").size, dataset.select("suboptimal").size) == (199, 299)
+    assert [entry["source"] for entry in dataset.info.meta["quality"]["dropped"]] == ["broken.mcap"]
 
 
 def test_one_short_episode_is_one_line_and_leaves_nothing(tmp_path, capsys, logs):

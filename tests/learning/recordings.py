@@ -14,21 +14,30 @@ from robot_il.spec import CONTROL_PERIOD_S, SPEC_HASH, TICK_DTYPE, Mode
 
 
 def driven_ticks(count: int, seed: int = 0, first_seq: int = 100) -> np.ndarray:
-    """``count`` ticks of an armed, upright robot under its controller, without a gap; every number differs."""
+    """``count`` ticks of an armed, upright robot under its controller: every number differs, and no check fails."""
     random = np.random.default_rng(seed)
     ticks = np.zeros(count, dtype=TICK_DTYPE)
-    for name in ("pitch", "pitch_rate", "position", "velocity", "sent_left", "sent_right", "applied_left"):
+    for name in ("pitch", "pitch_rate", "yaw_rate", "position", "velocity", "controller_torque"):
         ticks[name] = random.uniform(-0.2, 0.2, count)
-    ticks["applied_right"] = ticks["applied_left"] / 2
-    ticks["controller_torque"] = random.uniform(-0.2, 0.2, count)
     ticks["limited_torque"] = ticks["controller_torque"] / 2
-    ticks["intent"] = np.nan
+    ticks["sent_left"] = random.uniform(-0.2, 0.2, count)
+    ticks["sent_right"] = ticks["limited_torque"] - ticks["sent_left"]
+    for side in ("left", "right"):
+        ticks[f"applied_{side}"][1:] = ticks[f"sent_{side}"][:-1]
+    for name in ("intent", "stick_forward", "stick_turn"):
+        ticks[name] = np.nan
+    ticks["accel_x"] = random.normal(0, 0.05, count)
+    ticks["accel_z"] = random.normal(9.81, 0.05, count)
     ticks["battery"] = 24.0
     ticks["mode"] = Mode.ARMED
     ticks["source"] = 1
+    ticks["tick"] = np.arange(count)
     ticks["state_seq"] = first_seq + np.arange(count)
     ticks["sent_seq"] = 1 + np.arange(count)
+    ticks["command_seq"] = np.arange(count)
     ticks["mcu_time_us"] = 5000 * (first_seq + np.arange(count))
+    ticks["host_receive_ns"] = 10**12 + 5_000_000 * np.arange(count)
+    ticks["host_send_ns"] = ticks["host_receive_ns"] + 150_000
     return ticks
 
 

@@ -280,7 +280,7 @@ def driven_by(tmp_path, intent) -> list:
     paths = []
     for index in range(2):
         ticks = driven_ticks(100, seed=index)
-        ticks["intent"] = intent
+        ticks["intent"] = np.where(np.isfinite(intent), ticks["controller_torque"], np.nan)
         paths.append(record(tmp_path / f"{index}.mcap", ticks))
     return paths
 

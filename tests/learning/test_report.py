@@ -200,7 +200,7 @@ def test_a_long_line_keeps_its_peaks():
     values = np.zeros(100_001, np.float32)
     values[12_345], values[-1] = 5, -3
     axes = Figure().subplots()
-    figures._line(axes, np.arange(100_001.0), values)
+    figures.line(axes, np.arange(100_001.0), values)
     (line,) = axes.lines
     assert len(line.get_xdata()) <= figures.MAX_POINTS
     assert (line.get_ydata().max(), line.get_ydata().min()) == (5, -3)

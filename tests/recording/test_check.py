@@ -119,6 +119,15 @@ def test_a_value_out_of_its_plausible_range_fails(examine, ticks):
     assert remarks["pitch_rate range"].count == 2
 
 
+def test_a_robot_that_hits_the_floor_before_it_is_armed_is_remarked(examine, ticks):
+    ticks["mode"][:10], ticks["source"][:10] = Mode.DISARMED, 0
+    ticks["accel_z"][5] = -915
+    report, remarks = examine(ticks)
+    assert (report.passed, remarks["accel_z range"].severity) == (True, "warn")
+    ticks["accel_z"][10] = -915
+    assert not examine(ticks)[0].passed
+
+
 def test_a_sensor_at_the_end_of_its_range_is_remarked(examine, ticks):
     ticks["yaw_rate"][3:9] = -35
     report, remarks = examine(ticks)
@@ -126,14 +135,15 @@ def test_a_sensor_at_the_end_of_its_range_is_remarked(examine, ticks):
     assert remarks["yaw_rate saturated"].count == 6
 
 
-def test_a_stuck_sensor_fails_only_while_armed_and_for_long(examine, ticks):
-    ticks["pitch"][100:149] = 0.01
-    assert examine(ticks)[1] == {}
-    ticks["pitch"][149] = 0.01
+@pytest.mark.parametrize("name", ["pitch", "pitch_rate", "yaw_rate", "accel_x", "accel_z"])
+def test_a_stuck_sensor_fails_only_while_armed_and_for_long(examine, ticks, name):
+    ticks[name][100:149] = 8.01
+    assert f"{name} stuck" not in examine(ticks)[1]
+    ticks[name][149] = 8.01
     report, remarks = examine(ticks)
-    assert (report.passed, remarks["pitch stuck"].count) == (False, 50)
+    assert (report.passed, remarks[f"{name} stuck"].count) == (False, 50)
     ticks["mode"] = Mode.DISARMED
-    assert "pitch stuck" not in examine(ticks)[1]
+    assert f"{name} stuck" not in examine(ticks)[1]
 
 
 def test_a_resting_wheel_is_only_remarked(examine, ticks):

@@ -1,15 +1,20 @@
 """A log that was cut at any byte, or has any bit flipped, gives back what is whole and never anything else."""
 
+import json
 import random
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from robot_il.control.operator import Hand, pack_hand
 from robot_il.errors import LogError
+from robot_il.recording.episodes import EpisodeBook, book_of, part_of
+from robot_il.recording.log_writer import LogFile, LogWriter
 from robot_il.recording.reader import Log, read_log
 from robot_il.recording.scan import MAX_CHUNK_BYTES, scan
-from tests.recording.conftest import SESSION, plausible_ticks, write_log
+from robot_il.spec import HandDevice
+from tests.recording.conftest import SESSION, WRITTEN_BY, plausible_ticks, write_log
 
 
 @pytest.fixture
@@ -162,3 +167,74 @@ def test_a_chunk_that_passes_for_an_index_is_not_skipped_in_silence(small):
     end = last + 9 + int.from_bytes(data[last + 1 : last + 9], "little")
     log = read_bytes(path, data[:last] + b"\x07" + data[last + 1 : end])
     assert log.status == "damaged"
+
+
+@pytest.fixture
+def operated(tmp_path):
+    """A log with the operator's hand every sixth tick and an episode in it, and its bytes."""
+    path = tmp_path / "operated.mcap"
+    file = LogFile(path)
+    writer = LogWriter(file, SESSION.to_json(), WRITTEN_BY, 10**12)
+    ticks = plausible_ticks(60)
+    operations = {12: {"op": "start", "id": "e1", "start_ns": 0, "task": "stand", "mode": "assisted"},
+                  48: {"op": "stop", "id": "e1", "stop_ns": 0}}  # fmt: skip
+    for index, row in enumerate(ticks):
+        host_ns = int(row["host_receive_ns"])
+        if index % 6 == 0:
+            hand = Hand(index + 1, HandDevice.GAMEPAD, True, index / 100, -index / 200, (0.1, index / 100), index)
+            writer.hand(pack_hand(hand, host_ns))
+        if index in operations:
+            times = {name: host_ns for name in operations[index] if name.endswith("_ns")}
+            detail = {**operations[index], **times}
+            writer.event(json.dumps({"host_ns": host_ns, "name": "episode", "detail": detail}).encode())
+        writer.tick(row.tobytes())
+    writer.finish("closed", 0)
+    file.close()
+    return path, path.read_bytes()
+
+
+def test_every_truncation_of_a_log_with_hands_and_episodes_gives_back_its_valid_prefix(operated):
+    path, data = operated
+    whole = read_log(path, allow_incomplete=False)
+    assert (len(whole.hands), [episode.id for episode in book_of(whole).all]) == (10, ["e1"])
+    most = [0, 0, 0]
+    for size in range(len(data)):
+        log = read_bytes(path, data[:size])
+        if log is None:
+            assert most == [0, 0, 0], f"nothing is given back at {size}, though there was at fewer bytes"
+            continue
+        assert log.status == "cut", (size, log.problems)
+        assert log.ticks.tobytes() == whole.ticks[: len(log.ticks)].tobytes()
+        assert log.hands.tobytes() == whole.hands[: len(log.hands)].tobytes()
+        assert log.events == whole.events[: len(log.events)]
+        now = [len(log.ticks), len(log.hands), len(log.events)]
+        assert all(more >= before for more, before in zip(now, most, strict=True))
+        if now != most:
+            _is_prefix_of_the_episode(book_of(log), log)
+        most = now
+    assert most == [60, 10, 2]
+
+
+def _is_prefix_of_the_episode(book: EpisodeBook, log: Log) -> None:
+    """As much of the episode as the events that are left tell; without its end it ends with the last tick."""
+    if len(log.events) == 1:
+        (episode,) = book.episodes
+        assert (episode.cut, len(part_of(log, episode).ticks)) == (True, len(log.ticks) - 12)
+    elif len(log.events) == 2:
+        (episode,) = book.episodes
+        assert (episode.cut, len(part_of(log, episode).ticks)) == (False, min(36, len(log.ticks) - 12))
+
+
+def test_a_flipped_bit_in_a_log_with_hands_never_gives_another_hand(operated):
+    path, data = operated
+    whole = read_log(path)
+    choose = random.Random(4)
+    for position in range(0, len(data), 5):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << choose.randrange(8)
+        log = read_bytes(path, bytes(damaged))
+        if log is not None:
+            assert is_part_of(log, whole), f"byte {position}"
+            assert np.isin(log.hands["hand_seq"], whole.hands["hand_seq"]).all()
+            kept = np.isin(whole.hands["hand_seq"], log.hands["hand_seq"])
+            assert log.hands.tobytes() == whole.hands[kept].tobytes(), f"byte {position}"

@@ -25,7 +25,9 @@ GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 OTHER_SPEC = "0123456789abcdef" * 4
 
 
-def written(path: Path, *, text: str | None = None, version: str = str(schema.FORMAT_VERSION), ticks=None, session=SESSION) -> Path:
+def written(
+    path: Path, *, text: str | None = None, version: str = str(schema.FORMAT_VERSION), ticks=None, session=SESSION
+) -> Path:
     """A log of made-up metadata and schema, with ``ticks`` as they are."""
     ticks = plausible_ticks(60) if ticks is None else ticks
     with path.open("wb") as stream:

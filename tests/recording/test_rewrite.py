@@ -37,6 +37,14 @@ def test_the_same_label_again_leaves_the_file_alone(log_path):
     assert log_path.read_bytes() == data
 
 
+def test_what_a_killed_relabelling_left_does_not_stop_the_next_one(log_path):
+    for left in (".relabelled", ".relabelled.part"):
+        log_path.with_name(log_path.name + left).write_bytes(b"half a log")
+    relabel(log_path, "undesirable")
+    assert read_log(log_path, allow_incomplete=False).label == "undesirable"
+    assert names(log_path.parent) == [log_path.name]
+
+
 def test_only_known_labels_and_whole_logs_are_relabelled(log_path):
     with pytest.raises(ConfigError, match="good"):
         relabel(log_path, "good")

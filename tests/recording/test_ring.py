@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_il.recording.ring import KIND_EVENT, KIND_TICK, MAX_RECORD_BYTES, SLOTS, Ring
+from robot_il.recording.ring import KIND_EVENT, KIND_TICK, MAX_RECORD_BYTES, SLOTS, Ring, RingWatcher
 from robot_il.spec import TICK_DTYPE
 
 
@@ -97,3 +97,54 @@ def test_the_ring_has_no_name_and_belongs_to_its_owner_only(ends):
     status = os.fstat(ends[0].descriptor)
     assert status.st_nlink == 0
     assert status.st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def watched():
+    ring = Ring()
+    watcher = RingWatcher(os.dup(ring.descriptor))
+    yield ring, watcher
+    watcher.close()
+    ring.close()
+
+
+def test_a_watcher_sees_every_record_once_and_takes_none(watched):
+    ring, watcher = watched
+    for number in range(5):
+        ring.publish(KIND_EVENT, b"%d" % number)
+    assert [payload for _, payload in watcher.look()] == [b"0", b"1", b"2", b"3", b"4"]
+    assert list(watcher.look()) == []
+    assert ring.backlog == 5
+
+
+def test_a_watcher_cannot_write(watched):
+    ring, watcher = watched
+    with pytest.raises(TypeError):
+        watcher.publish(KIND_EVENT, b"mine")
+    assert ring.backlog == 0
+
+
+def test_a_watcher_that_was_lapped_goes_on_with_what_is_there(watched):
+    ring, watcher = watched
+    consumer = Ring(os.dup(ring.descriptor))
+    for number in range(2 * SLOTS + 10):
+        ring.publish(KIND_EVENT, b"%d" % number)
+        if number % 100 == 99:
+            list(consumer.drain())
+    list(consumer.drain())
+    assert list(watcher.look()) == []
+    ring.publish(KIND_EVENT, b"new")
+    assert [payload for _, payload in watcher.look()] == [b"new"]
+    consumer.close()
+
+
+def test_a_watcher_that_comes_late_begins_where_the_consumer_is(watched):
+    ring, _ = watched
+    consumer = Ring(os.dup(ring.descriptor))
+    ring.publish(KIND_EVENT, b"old")
+    list(consumer.drain())
+    ring.publish(KIND_EVENT, b"waiting")
+    late = RingWatcher(os.dup(ring.descriptor))
+    assert [payload for _, payload in late.look()] == [b"waiting"]
+    late.close()
+    consumer.close()

@@ -120,8 +120,12 @@ class Mixture:
 def operator_rows(dataset: Dataset) -> np.ndarray:
     """(N,) bool: the rows of recordings of which only what a person drove was kept, as the dataset's ``meta`` says."""
     sources = dataset.info.meta.get("sources", ())
-    by_person = {source["sha256"] for source in sources if source.get("operator")}
-    kept = np.array([episode.source_sha256 in by_person for episode in dataset.info.episodes])
+    # of a recording with several episodes each is a source of its own; older datasets name the recording alone
+    by_person = {(source["sha256"], source.get("source")) for source in sources if source.get("operator")}
+    episodes = dataset.info.episodes
+    kept = np.array(
+        [not by_person.isdisjoint({(e.source_sha256, e.source), (e.source_sha256, None)}) for e in episodes]
+    )
     return kept[dataset.episode]
 
 

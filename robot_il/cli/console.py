@@ -1,0 +1,64 @@
+"""``robot-il console``: the operator's page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "console",
+        help="open the operator's page: drive, record, label, learn, replay",
+        description="Serves the operator's page on this machine: connect a robot or a twin, arm it, drive it with the "
+        "joystick on the page, the keyboard or a pad, record and label episodes, make a data set, train, and run what "
+        "came of it. Ctrl-C brings the robot to rest and ends it.",
+    )
+    parser.add_argument("--device", metavar="PORT", help="connect to this serial port at once")
+    parser.add_argument("--twin", action="store_true", help="start a twin and connect to it at once")
+    parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of all that is made (default data)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve on; any but 127.0.0.1 needs a token")
+    parser.add_argument("--port", type=int, default=8200, help="port to serve on (default 8200)")
+    parser.add_argument(
+        "--rate", type=int, default=CONTROL_RATE_HZ, choices=LOOP_RATES_HZ, metavar="HZ",
+        help="of the loop: 200, 500 or 1000 (default 200; datasets are made of recordings at 200)",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until Ctrl-C."""
+    from nicegui import app, ui
+
+    from robot_il.cli.stations import Stations
+    from robot_il.console.access import access_for
+    from robot_il.console.folders import Folders
+    from robot_il.console.model import Station
+    from robot_il.console.page import build_page
+    from robot_il.errors import ConfigError
+    from robot_il.recording.recovery import recover_folder
+
+    if arguments.device and arguments.twin:
+        raise ConfigError("--device or --twin", "both", "leave one out")
+    folders = Folders(arguments.data)
+    folders.make()
+    for recovery in recover_folder(folders.sessions):
+        print(recovery.line(), flush=True)
+    access = access_for(arguments.host, arguments.port)
+    with Stations(arguments.robot, arguments.rate) as stations:
+        station = Station(stations.start, folders, arguments.robot)
+        build_page(station, folders, access)
+
+        @app.on_startup
+        async def connect() -> None:
+            if arguments.device or arguments.twin:
+                await station.connect(arguments.device)
+
+        app.on_shutdown(station.disconnect)
+        print(f"the console is at {access.url}", flush=True)
+        ui.run(host=arguments.host, port=arguments.port, show=False, reload=False, show_welcome_message=False)
+    return 0
