@@ -222,7 +222,10 @@ SIGNALS = {signal.name: signal for signal in TICK_SIGNALS}
 HAND_AXES = 8
 HAND_SIGNALS = (
     Signal("host_ns", "ns", "i8", "host monotonic time at which the loop took it"),
-    *(Signal(f"axis_{index}", "1", "f4", f"axis {index} of the pad, raw; 0 where it has none") for index in range(HAND_AXES)),
+    *(
+        Signal(f"axis_{index}", "1", "f4", f"axis {index} of the pad, raw; 0 where it has none")
+        for index in range(HAND_AXES)
+    ),
     Signal("forward", "1", "f4", "stick after mapping, dead zone and curve, forward positive", -1.0, 1.0),
     Signal("turn", "1", "f4", "stick after mapping, dead zone and curve, left positive", -1.0, 1.0),
     Signal("hand_seq", "1", "u4", "rises with every message of one source"),

@@ -6,6 +6,9 @@ import argparse
 
 from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ
 
+INPUTS = ("gamepad", "keyboard")
+ASSISTS = ("velocity", "lean")
+
 
 def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that ``record`` and ``run`` share."""
@@ -20,3 +23,21 @@ def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=float, default=5.0, help="seconds to wait for the arming checklist to pass (default 5)"
     )
+
+
+def add_hand_arguments(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Adds the arguments that say what a person drives with.
+
+    Args:
+        parser: of the command.
+        default: input where none is named; None for the keys of the terminal where there is one, else nobody.
+    """
+    named = default or "keyboard where there is a terminal, else nobody"
+    parser.add_argument("--input", default=default, choices=INPUTS, help=f"what a person drives with (default {named})")
+    parser.add_argument(
+        "--pad", default="", metavar="TEXT", help="part of the name of the gamepad (default: the first)"
+    )
+    parser.add_argument(
+        "--assist", default="velocity", choices=ASSISTS,
+        help="what the stick moves where the LQR balances: velocity, or lean, which is acceleration (default velocity)",
+    )  # fmt: skip

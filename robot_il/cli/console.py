@@ -7,6 +7,9 @@ from pathlib import Path
 
 from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ
 
+LARGEST_MESSAGE_BYTES = 1_000_000
+"""From a page, before it is looked at."""
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command."""
@@ -47,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     folders = Folders(arguments.data)
     folders.make()
     for recovery in recover_folder(folders.sessions):
-        print(recovery.line(), flush=True)
+        print(recovery.line, flush=True)
     access = access_for(arguments.host, arguments.port)
     with Stations(arguments.robot, arguments.rate) as stations:
         station = Station(stations.start, folders, arguments.robot)
@@ -58,7 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.device or arguments.twin:
                 await station.connect(arguments.device)
 
-        app.on_shutdown(station.disconnect)
+        async def end() -> None:
+            await station.disconnect()
+            stations.end()  # the server hands a signal on once it is done, and nothing after it may run
+
+        app.on_shutdown(end)
         print(f"the console is at {access.url}", flush=True)
-        ui.run(host=arguments.host, port=arguments.port, show=False, reload=False, show_welcome_message=False)
+        ui.run(
+            host=arguments.host,
+            port=arguments.port,
+            show=False,
+            reload=False,
+            show_welcome_message=False,
+            ws_max_size=LARGEST_MESSAGE_BYTES,
+        )
     return 0

@@ -12,13 +12,16 @@ import numpy as np
 
 from firmware_bridge.link import SerialLink
 from firmware_bridge.serial_device import SerialDevice
+from robot_il.cli.episode_keys import EpisodeKeys
+from robot_il.cli.hands import KEYBOARD_HELP, OpenHands, Person, Relay, check_heard, open_hands
 from robot_il.cli.keyboard import Keyboard
 from robot_il.cli.known_robots import known_since
 from robot_il.cli.live import LiveLine
-from robot_il.cli.operator_keys import HELP, TAKE_OVER_HELP, OperatorKeys
+from robot_il.cli.operator_keys import HELP, OperatorKeys
 from robot_il.cli.readiness import look_whether_ready
 from robot_il.cli.wiggle import meet, show
 from robot_il.control.arming import OBSERVED_S, Check, require
+from robot_il.control.clock import Clock
 from robot_il.control.controllers import Controller
 from robot_il.control.device import Identity, State
 from robot_il.control.fallback import lqr_fallback
@@ -27,7 +30,7 @@ from robot_il.control.loop import ControlLoop, LoopReport
 from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
 from robot_il.control.supervisor import SupervisorState
-from robot_il.control.takeover import TakeOver, VelocityDriver
+from robot_il.control.teleop import Stick, Teleop
 from robot_il.errors import ConfigError, LogError
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
@@ -41,7 +44,7 @@ class Drive:
 
     Attributes:
         port: serial port of the robot or of a twin.
-        controller: who drives.
+        controller: who drives; None where a person does all the time.
         task: what is to be done.
         label: quality of the demonstration.
         seconds: how long it is driven, in s.
@@ -53,11 +56,11 @@ class Drive:
         rate_hz: of the loop.
         limits: the host's limits.
         self_test: how the policy fared in its own, for the checklist; None where no policy drives.
-        driver: drives for the person who takes over; None where the controller is no ``TakeOver``.
+        person: who drives, or may take over from the controller; None where nobody does.
     """
 
     port: str
-    controller: Controller
+    controller: Controller | None
     task: Task
     label: str
     seconds: float
@@ -69,7 +72,7 @@ class Drive:
     rate_hz: int
     limits: GuardLimits
     self_test: Check | None = None
-    driver: VelocityDriver | None = None
+    person: Person | None = None
 
 
 def deployed_guard(
@@ -94,13 +97,22 @@ def drive(plan: Drive) -> int:
 
     Raises:
         ConfigError: the time is not positive, the log exists, or the robot's region is missing or not of this robot.
-        LinkError, ProtocolError: the robot does not answer as it should.
+        LinkError, ProtocolError: the robot does not answer as it should, or there is no pad.
         ArmingError: the checklist did not pass.
     """
     if not plan.seconds > 0:
         raise ConfigError("a positive --seconds", f"{plan.seconds}", "give the time to drive, e.g. --seconds 30")
+    with Keyboard() as keyboard, contextlib.ExitStack() as stack:
+        hands = stack.enter_context(open_hands(plan.person, keyboard)) if plan.person else None
+        return _drive(plan, keyboard, hands)
+
+
+def _drive(plan: Drive, keyboard: Keyboard, hands: OpenHands | None) -> int:
     ticks = max(1, round(plan.seconds * plan.rate_hz))
-    guard = deployed_guard(plan.controller, plan.robot, plan.limits, plan.rate_hz)
+    relay = Relay()
+    stick = Stick(hands, relay) if hands else None
+    controller, teleop = _driver(plan, stick, relay)
+    guard = deployed_guard(controller, plan.robot, plan.limits, plan.rate_hz)
     link = SerialLink(plan.port)
     device = SerialDevice(link)
     with contextlib.closing(device):
@@ -111,13 +123,9 @@ def drive(plan: Drive) -> int:
             flush=True,
         )
         _meet_stranger(device, link, identity, plan)
-        session = _session(plan, guard, identity)
-        with (
-            LiveLine(plan.rate_hz) as live,
-            Recorder(plan.out, session) as recorder,
-            Keyboard() as keyboard,
-            realtime() as granted,
-        ):
+        session = _session(plan, guard, identity, hands)
+        with LiveLine(plan.rate_hz) as live, Recorder(plan.out, session) as recorder, realtime() as granted:
+            relay.sink = recorder
             recorder.event("realtime", granted=granted.granted, refused=granted.refused)
 
             def on_tick(state: State, decision: Decision) -> None:
@@ -125,14 +133,20 @@ def drive(plan: Drive) -> int:
                 keys.look()
                 stop_without_log(loop, recorder, state)
 
-            loop = ControlLoop(device, link.clock, guard, recorder, on_tick, rate_hz=plan.rate_hz)
-            takeover = plan.controller if isinstance(plan.controller, TakeOver) else None
-            keys = OperatorKeys(keyboard, loop, device, link.clock, recorder, takeover, plan.driver)
-            _pass_checklist(loop, device, identity, plan, recorder)
+            loop = ControlLoop(device, link.clock, guard, recorder, on_tick, teleop, plan.rate_hz)
+            mode = teleop.mode if teleop else str(controller.identity["name"])
+            episodes = EpisodeKeys(recorder, link.clock, plan.task.name, mode, plan.label, live.say)
+            keys = OperatorKeys(keyboard, loop, device, recorder, episodes, live.say, hands, stick)
+            _pass_checklist(loop, device, identity, plan, recorder, link.clock)
             if keyboard.there:
-                print(TAKE_OVER_HELP if takeover else HELP, flush=True)
+                print(HELP, flush=True)
+            if hands:
+                print(_explain(plan, hands), flush=True)
             with _stopping_on_signals(loop):
                 report = loop.run(ticks)
+            episodes.finish()
+            if hands and hands.spoiled:
+                recorder.event("hands_spoiled", count=hands.spoiled)
     print(f"real time {granted}")
     _print_report(report, ticks, plan.rate_hz)
     if recorder.failure:
@@ -141,17 +155,40 @@ def drive(plan: Drive) -> int:
     return 0 if report.outcome is SupervisorState.DISARMED and report.as_asked else 1
 
 
+def _driver(plan: Drive, stick: Stick | None, relay: Relay) -> tuple[Controller, Teleop | None]:
+    """Who drives, and who must be heard while they do.
+
+    Raises:
+        ConfigError: nobody drives.
+    """
+    if stick is not None and plan.person is not None:
+        person = plan.person
+        robot = load_robot(plan.robot)
+        teleop = Teleop(robot, stick, relay, person.mode, plan.controller, person.assist, plan.rate_hz)
+        return teleop, teleop
+    if plan.controller is None:
+        raise ConfigError("a controller or a person who drives", "neither", "name one")
+    return plan.controller, None
+
+
+def _explain(plan: Drive, hands: OpenHands) -> str:
+    """How to drive, for the person who is about to."""
+    pad = hands.identity.get("pad")
+    who = f"{pad['name']} drives, read by the map {pad['origin']}" if pad else KEYBOARD_HELP
+    return f"{who}; letting go gives the robot back" if plan.person and plan.person.mode == "shared" else who
+
+
 def stop_without_log(loop: ControlLoop, recorder: Recorder, state: State) -> None:
     """Asks for a safe stop where the recorder has failed; called with every tick, looks about once a second."""
     if state.state_seq % CONTROL_RATE_HZ == 0 and recorder.failure:
         loop.request_stop()
 
 
-def _session(plan: Drive, guard: Guard, identity: Identity) -> Session:
+def _session(plan: Drive, guard: Guard, identity: Identity, hands: OpenHands | None) -> Session:
     return Session(
         task=plan.task.name,
         label=plan.label,
-        controller=plan.controller.identity,
+        controller=guard.controller.identity,
         device={"port": plan.port, **asdict(identity)},
         config={
             "robot": plan.robot,
@@ -159,6 +196,7 @@ def _session(plan: Drive, guard: Guard, identity: Identity) -> Session:
             "fallback": guard.fallback.identity,
             "limits": asdict(guard.limits),
             "region": guard.region and guard.region.to_json(),
+            **({"hands": hands.identity} if hands else {}),
         },
         synthetic=plan.synthetic,
         note=plan.note,
@@ -180,7 +218,7 @@ def _meet_stranger(device: SerialDevice, link: SerialLink, identity: Identity, p
 
 
 def _pass_checklist(
-    loop: ControlLoop, device: SerialDevice, identity: Identity, plan: Drive, recorder: Recorder
+    loop: ControlLoop, device: SerialDevice, identity: Identity, plan: Drive, recorder: Recorder, clock: Clock
 ) -> None:
     """Waits until every check passes, saying once what it waits for.
 
@@ -192,7 +230,10 @@ def _pass_checklist(
     waited = 0.0
     announced: list[str] = []
     while True:
-        checks = look_whether_ready(loop, identity, robot, plan.controller, recorder, plan.out.parent, plan.self_test)
+        controller = loop.guard.controller
+        checks = look_whether_ready(loop, identity, robot, controller, recorder, plan.out.parent, plan.self_test)
+        if loop.operator is not None:
+            checks.append(check_heard(loop.operator, clock.now_ns()))
         waiting_for = [check.name for check in checks if not check.passed]
         waited += OBSERVED_S
         if not waiting_for or waited >= plan.patience_s:
@@ -207,10 +248,11 @@ def _pass_checklist(
 
 @contextlib.contextmanager
 def _stopping_on_signals(loop: ControlLoop) -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into a safe stop."""
-    previous = {
-        number: signal.signal(number, lambda *_: loop.request_stop()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    """Turns Ctrl-C, SIGTERM and a terminal that closes into a safe stop."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # with nohup the run is to go on
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, lambda *_: loop.request_stop()) for number in numbers}
     try:
         yield
     finally:

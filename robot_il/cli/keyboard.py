@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -24,6 +25,7 @@ class Keyboard:
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = _standard_input() if descriptor is None else descriptor
         self._before: list[Any] | None = None
+        self._gone = False
 
     def __enter__(self) -> Self:
         if self._descriptor is not None and os.isatty(self._descriptor):
@@ -35,18 +37,24 @@ class Keyboard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor is not None and self._before is not None:
-            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+            with contextlib.suppress(termios.error):  # a terminal that is gone
+                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
     @property
     def there(self) -> bool:
         """Whether somebody could press a key."""
-        return self._before is not None
+        return self._before is not None and not self._gone
 
     def pressed(self) -> list[str]:
         """Characters, and the arrows by name, in the order in which they came."""
-        if self._descriptor is None or self._before is None or not select.select([self._descriptor], (), (), 0.0)[0]:
+        if self._descriptor is None or not self.there or not select.select([self._descriptor], (), (), 0.0)[0]:
             return []
-        text = os.read(self._descriptor, _MOST).decode(errors="ignore")
+        try:
+            data = os.read(self._descriptor, _MOST)
+        except OSError:  # its other end is closed
+            data = b""
+        self._gone = not data
+        text = data.decode(errors="ignore")
         for sequence, name in ARROWS.items():
             text = text.replace(sequence, f"\0{name}\0")
         return [key for part in text.split("\0") for key in ([part] if part in ARROWS.values() else part)]

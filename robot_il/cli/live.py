@@ -13,6 +13,8 @@ import sys
 from robot_il.control.device import State
 from robot_il.control.guard import Decision
 
+_STAYS = "\0"
+"""Marks a line on the pipe that the next one must not overwrite."""
 _SOURCES = ("nobody", "controller", "FALLBACK")
 
 
@@ -49,6 +51,13 @@ class LiveLine:
             f"  pitch {state.pitch:+.3f} rad  position {state.position:+.2f} m  velocity {state.velocity:+.2f} m/s"
             f"  torque {decision.limited_torque:+.2f} N m  battery {state.battery:.1f} V"
         )
+        self._write(line)
+
+    def say(self, text: str) -> None:
+        """Shows a line that stays."""
+        self._write(_STAYS + text)
+
+    def _write(self, line: str) -> None:
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(self._writer, line.encode() + b"\n")
 
@@ -59,7 +68,9 @@ def _show(reader: int) -> None:
     terminal = os.isatty(1)
     with contextlib.suppress(OSError), os.fdopen(reader, "rb") as lines:
         for line in lines:
-            os.write(1, b"\r\x1b[2K" + line.rstrip() if terminal else line)
+            stays = line.startswith(_STAYS.encode())
+            text = line.removeprefix(_STAYS.encode())
+            os.write(1, b"\r\x1b[2K" + (text if stays else text.rstrip()) if terminal else text)
         if terminal:
             os.write(1, b"\n")
     os._exit(0)

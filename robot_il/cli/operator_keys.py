@@ -1,32 +1,42 @@
-"""What the person at the terminal may do while something drives: stop it, take the robot over, give it back."""
+"""What a person may ask for while something drives: by a key of the terminal or a button of the pad."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from robot_il.cli.episode_keys import EpisodeKeys
+from robot_il.cli.hands import OpenHands
 from robot_il.cli.keyboard import Keyboard
-from robot_il.control.clock import Clock
 from robot_il.control.device import Device
 from robot_il.control.loop import ControlLoop, Sink
-from robot_il.control.takeover import TakeOver, VelocityDriver
+from robot_il.control.pad_layout import ACTIONS
+from robot_il.control.teleop import Stick, read_request
 
-VELOCITY_M_S = 0.3
-LET_GO_NS = 600_000_000
-"""Without an arrow for so long the robot is brought to rest: a terminal repeats a key that is held, after half a second
-at first, and never says when it is released."""
-HELP = "keys: space stop, e emergency stop"
-TAKE_OVER_HELP = f"{HELP}, t take over, up and down drive then, r give back"
+KEYS = {
+    " ": "stop",
+    "e": "estop",
+    **dict.fromkeys("\n\r", "record"),
+    **dict.fromkeys("\x7f\b", "redo"),
+    "1": "good",
+    "2": "ok",
+    "3": "bad",
+}
+HELP = "keys: space stop, e emergency stop; Enter starts and stops an episode, 1 good, 2 ok, 3 bad, Backspace again"
+_PAD_STATES = {"gone": "the pad is gone", "here": "the pad is back", "refused": "a pad that cannot be used"}
 
 
 class OperatorKeys:
-    """Obeys the keys; look once a tick.
+    """Obeys keys and buttons; look once a tick.
 
     Args:
         keyboard: where the keys come from.
         loop: asked for a safe stop.
         device: asked for an emergency stop.
-        clock: of the loop.
-        sink: is told what was pressed.
-        takeover: changes hands; None where nobody may take over.
-        driver: drives for the person.
+        sink: is told what was asked for.
+        episodes: of the recording.
+        say: tells the person, must not block.
+        hands: are given the keys that drive; None where nobody drives.
+        stick: whose requests are obeyed; None where nobody drives.
     """
 
     def __init__(
@@ -34,40 +44,48 @@ class OperatorKeys:
         keyboard: Keyboard,
         loop: ControlLoop,
         device: Device,
-        clock: Clock,
         sink: Sink,
-        takeover: TakeOver | None = None,
-        driver: VelocityDriver | None = None,
+        episodes: EpisodeKeys,
+        say: Callable[[str], None],
+        hands: OpenHands | None = None,
+        stick: Stick | None = None,
     ) -> None:
         self._keyboard = keyboard
         self._loop = loop
         self._device = device
-        self._clock = clock
         self._sink = sink
-        self._takeover = takeover
-        self._driver = driver
-        self._arrow_ns = 0
+        self._episodes = episodes
+        self._say = say
+        self._hands = hands
+        self._stick = stick
 
     def look(self) -> None:
-        """Obeys what was pressed since the last look."""
+        """Obeys what was asked for since the last look."""
         for key in self._keyboard.pressed():
-            self._obey(key)
-        if self._driver is not None and self._driver.wanted_m_s and self._clock.now_ns() - self._arrow_ns > LET_GO_NS:
-            self._driver.ask(0.0)
+            if key in KEYS:
+                self._sink.event("key", key=key)
+                self._obey(KEYS[key])
+            elif self._hands is not None:
+                self._hands.press(key)
+        while self._stick is not None and self._stick.requests:
+            request = read_request(self._stick.requests.popleft())
+            if request.get("do") == "press" and request.get("action") in ACTIONS:
+                self._sink.event("button", action=request["action"])
+                self._obey(request["action"])
+            elif request.get("do") == "pad":
+                self._notice(request)
 
-    def _obey(self, key: str) -> None:
-        if key == "e":
+    def _obey(self, action: str) -> None:
+        if action == "estop":
             self._device.request("estop")
-        elif key == " ":
+        elif action == "stop":
             self._loop.request_stop()
-        elif key == "t" and self._takeover is not None:
-            self._takeover.take()
-        elif key == "r" and self._takeover is not None:
-            self._takeover.give_back()
-        elif key in ("up", "down") and self._driver is not None:
-            self._driver.ask(VELOCITY_M_S if key == "up" else -VELOCITY_M_S)
-            self._arrow_ns = self._clock.now_ns()
-            return  # a held key would fill the log
         else:
-            return
-        self._sink.event("key", key=key)
+            self._episodes.obey(action)
+
+    def _notice(self, request: dict[str, object]) -> None:
+        """A pad that went or came; what it is called and how it is read goes into the log."""
+        state = str(request.get("state"))
+        named = {key: request[key] for key in ("name", "guid", "origin", "map", "came") if key in request}
+        self._sink.event("pad", state=state, pad=named)
+        self._say(_PAD_STATES.get(state, state))

@@ -1,11 +1,11 @@
-"""``robot-il record``: a controller or an operator drives while every tick is logged."""
+"""``robot-il record``: a controller or a person drives while every tick is logged."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from robot_il.cli.arguments import add_drive_arguments
+from robot_il.cli.arguments import add_drive_arguments, add_hand_arguments
 from robot_il.spec import LABELS, TASKS
 
 UNLIMITED = 1_000_000
@@ -15,15 +15,25 @@ UNLIMITED = 1_000_000
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command."""
     parser = commands.add_parser(
-        "record", help="record a demonstration", description="Drives the robot or its twin and logs every tick."
+        "record",
+        help="record a demonstration",
+        description="Drives the robot or its twin and logs every tick. Enter starts and stops an episode; a recording "
+        "in which nobody presses it is one whole episode.",
     )
     add_drive_arguments(parser)
     parser.add_argument(
         "--controller",
         required=True,
-        choices=("lqr", "operator"),
-        help="lqr, or operator: a synthetic one (delayed, intermittent, noisy), named as synthetic in the log",
+        choices=("lqr", "operator", "person"),
+        help="lqr; operator: a synthetic one (delayed, intermittent, noisy), named as synthetic in the log; or person: "
+        "whoever holds the pad or presses the keys",
     )
+    add_hand_arguments(parser, default="keyboard")
+    parser.add_argument(
+        "--mode", default="assisted", choices=("assisted", "direct"),
+        help="of a person: an LQR balances and the stick moves the robot, or the stick is wheel torque "
+        "(default assisted)",
+    )  # fmt: skip
     parser.add_argument("--task", default="stand", choices=tuple(TASKS))
     parser.add_argument("--label", required=True, choices=LABELS, help="quality of the demonstration")
     parser.add_argument("--seed", type=int, default=0, help="fixes the synthetic operator's behaviour (default 0)")
@@ -34,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Records one demonstration."""
     from robot_il.cli.drive import Drive, drive
+    from robot_il.cli.hands import Person
     from robot_il.control.controllers import Controller, LinearController, SyntheticOperator
     from robot_il.control.guard import GuardLimits
     from robot_il.control.lqr import lqr_gain
@@ -41,9 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     task = TASKS[arguments.task]
     gain = lqr_gain(load_robot(arguments.robot), task)
-    controller: Controller = LinearController(gain, task)
-    if arguments.controller == "operator":
+    controller: Controller | None = None
+    person: Person | None = None
+    if arguments.controller == "person":
+        person = Person(arguments.input, arguments.mode, arguments.assist, arguments.pad)
+    elif arguments.controller == "operator":
         controller = SyntheticOperator(gain, task, arguments.seed, rate_hz=arguments.rate)
+    else:
+        controller = LinearController(gain, task)
     return drive(
         Drive(
             port=arguments.device,
@@ -58,5 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
             patience_s=arguments.patience,
             rate_hz=arguments.rate,
             limits=GuardLimits(max_rescues=UNLIMITED),
+            person=person,
         )
     )

@@ -35,7 +35,8 @@ from robot_il.control.operator import MOST_BYTES, HandLink
 from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
 from robot_il.control.teleop import Stick, Teleop, read_request
-from robot_il.errors import ConfigError, LinkError, LogError, RobotIlError
+from robot_il.errors import ArmingError, ConfigError, LinkError, LogError, RobotIlError
+from robot_il.recording.operations import well_formed
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
@@ -50,6 +51,8 @@ ENDLESS = 10**9
 UNLIMITED_RESCUES = 1_000_000
 """A person gets the robot back after every rescue; the rescue is marked, and is no demonstration."""
 STAND = TASKS["stand"]
+_INTERRUPTS = ("estop", "stop", "quit")
+"""What is obeyed while the wheels are nudged; all else waits for the end of it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ class Station:
         self._loop = ControlLoop(device, link.clock, guard, recorder, self._on_tick, self._stick, plan.rate_hz)
         self._driving = False
         self._quitting = False
+        self._log_lost = False
         self._runs = 0
+        self._run: dict[str, Any] | None = None
 
     def serve(self) -> None:
         """Logs and obeys until told to quit.
@@ -137,8 +142,10 @@ class Station:
             self._device.request("estop")
         elif do == "stop":
             self._loop.request_stop()
+            if self._driving:
+                self._tell_phase("stopping", self._run)
         elif do == "episode":
-            self._recorder.event("episode", **dict(request.get("operation") or {}))
+            self._recorder.event("episode", **well_formed(request.get("operation")))
         elif do == "quit":
             self._quitting = True
             self._loop.request_stop()
@@ -159,7 +166,7 @@ class Station:
         checks = self._checklist(teleop, self_test)
         if arm:
             require(checks)
-            self._drive(teleop, str(request.get("task", "stand")))
+            self._drive(teleop, str(teleop.identity.get("task") or request.get("task", STAND.name)))
         self._tell_phase("idle")
 
     def _teleop(self, request: dict[str, Any]) -> tuple[Teleop, Check | None]:
@@ -169,14 +176,14 @@ class Station:
             ConfigError, PolicyError: there is no such mode, or the policy cannot be used.
         """
         mode, assist = str(request.get("mode", "assisted")), str(request.get("assist", "velocity"))
+        if request.get("task", STAND.name) not in TASKS:
+            raise ConfigError(f"a task of {', '.join(TASKS)}", repr(request["task"])[:40], "choose one")
         policy, self_test = self._policy(request) if mode == "shared" else (None, None)
         rate_hz = self._identity.rate_hz
         return Teleop(self._robot, self._stick, self._recorder, mode, policy, assist, rate_hz), self_test
 
     def _policy(self, request: dict[str, Any]) -> tuple[Controller, Check | None]:
-        name, task = str(request.get("policy") or LQR), TASKS.get(str(request.get("task", "stand")))
-        if task is None:
-            raise ConfigError(f"a task of {', '.join(TASKS)}", repr(request.get("task"))[:40], "choose one")
+        name, task = str(request.get("policy") or LQR), TASKS[str(request.get("task", STAND.name))]
         if name == LQR:
             return LinearController(lqr_gain(self._robot, task), task), None
         from robot_il.cli.policies import load_policy_controller
@@ -202,7 +209,18 @@ class Station:
 
     def _wiggle(self) -> None:
         self._tell_phase("checking")
-        checks = nudge_wheels(self._device, self._clock, self._identity.robot_id, self._robot)
+        interrupted = ""
+
+        def watch() -> None:
+            nonlocal interrupted
+            self._stick.look(self._clock.now_ns())
+            asked = [read_request(text).get("do") for text in self._stick.requests]
+            interrupted = next((str(do) for do in asked if do in _INTERRUPTS), "")
+            if interrupted or self._hands.closed:
+                raise ArmingError("wheels nudged to the end", interrupted or "no page any more", "nudge them again")
+
+        checks = nudge_wheels(self._device, self._clock, self._identity.robot_id, self._robot, watch)
+        self._recorder.event("wheels_nudged", found=[check.found for check in checks])
         tell(self._connection, kind="checks", checks=[asdict(check) for check in checks])
         self._tell_phase("idle")
 
@@ -212,9 +230,9 @@ class Station:
         limits = GuardLimits() if teleop.mode == "shared" else GuardLimits(max_rescues=UNLIMITED_RESCUES)
         guard = deployed_guard(teleop, self._plan.robot, limits, self._plan.rate_hz)
         self._loop.renew(guard, teleop)
-        run = {"run": self._runs, "mode": teleop.mode, "task": task, "controller": teleop.identity}
-        self._recorder.event("run_started", **run, limits=asdict(limits))
-        self._tell_phase("driving", run=run)
+        self._run = {"run": self._runs, "mode": teleop.mode, "task": task, "controller": teleop.identity}
+        self._recorder.event("run_started", **self._run, limits=asdict(limits))
+        self._tell_phase("driving", self._run)
         self._driving = True
         try:
             report = self._loop.run(ENDLESS)
@@ -231,9 +249,12 @@ class Station:
         if self._driving:
             self._obey()
         stop_without_log(self._loop, self._recorder, state)
+        if not self._log_lost and state.state_seq % self._plan.rate_hz == 0 and self._recorder.failure:
+            self._log_lost = True
+            tell(self._connection, kind="log", failure=self._recorder.failure)
 
-    def _tell_phase(self, phase: str, **more: object) -> None:
-        tell(self._connection, kind="phase", phase=phase, **more)
+    def _tell_phase(self, phase: str, run: dict[str, Any] | None = None) -> None:
+        tell(self._connection, kind="phase", phase=phase, run=run)
 
     def _tell_refusal(self, do: str, error: RobotIlError) -> None:
         tell(self._connection, kind="refused", do=do, expected=error.expected, came=error.came, remedy=error.remedy)
@@ -271,8 +292,8 @@ def _connect(connection: socket.socket, plan: Plan) -> None:
         with Recorder(Path(plan.log), _session(plan, identity), clock=link.clock) as recorder, realtime() as granted:
             recorder.event("realtime", granted=granted.granted, refused=granted.refused)
             station = Station(connection, plan, link, device, identity, recorder)
-            hello = {"identity": asdict(identity), "robot": plan.robot, "log": plan.log, "realtime": str(granted)}
-            tell(connection, recorder.ring_descriptor, kind="hello", **hello)
+            descriptor = recorder.ring_descriptor
+            tell(connection, descriptor, kind="hello", identity=asdict(identity), realtime=str(granted))
             station.serve()
     if recorder.failure:
         raise LogError("a log of the whole session", recorder.failure, "see to that, then connect again")

@@ -82,11 +82,16 @@ class Stations:
     def __enter__(self) -> Stations:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def end(self) -> None:
+        """Ends them; a second call does nothing."""
         self._end(self._station)
         if self._twin is not None:
             self._twin.terminate()
             self._end(self._twin)
             assert self._twin.stdout is not None
             self._twin.stdout.close()
+        self._station = self._twin = None
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
         self._folder.cleanup()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,8 +60,17 @@ def meet(device: SerialDevice, clock: Clock, robot_id: int, robot: Robot) -> lis
     return nudge_wheels(device, clock, robot_id, robot)
 
 
-def nudge_wheels(device: SerialDevice, clock: Clock, robot_id: int, robot: Robot) -> list[Check]:
+def nudge_wheels(
+    device: SerialDevice, clock: Clock, robot_id: int, robot: Robot, watch: Callable[[], None] = lambda: None
+) -> list[Check]:
     """Nudges the wheels and judges what came of it; remembers the robot where all was well.
+
+    Args:
+        device: opened.
+        clock: of its deadlines.
+        robot_id: that it answered with.
+        robot: its profile.
+        watch: see ``control.wiggle.nudge``.
 
     Raises:
         LinkError: the robot fell silent, or did not arm.
@@ -69,7 +79,7 @@ def nudge_wheels(device: SerialDevice, clock: Clock, robot_id: int, robot: Robot
     from robot_il.control.wiggle import judge, nudge
 
     device.request("disarm")  # clears a stop that an earlier run left latched
-    checks = judge(nudge(device, clock))
+    checks = judge(nudge(device, clock, watch))
     if all(check.passed for check in checks):
         remember(robot_id, robot)
     return checks

@@ -213,6 +213,8 @@ class Station:
             self.checks = message["checks"]
         elif kind == "report":
             self.report = message["report"]
+        elif kind == "log":
+            self.log_failure = message["failure"]
         elif kind == "refused":
             self.refusal = message
         elif kind == "lost":
@@ -232,17 +234,24 @@ class Station:
                 self.refusal = {"do": "episode", "expected": error.expected, "came": error.came, "remedy": error.remedy}
         elif name in ("take_over", "give_back"):
             self.taken = name == "take_over"
-        elif name == "recorder_failed":
-            self.log_failure = str(detail.get("why", ""))
 
     # driving
 
-    def check(self, mode: str = "assisted", policy: Path | None = None, assist: str = "velocity") -> None:
+    def check(
+        self, mode: str = "assisted", policy: Path | None = None, assist: str = "velocity", task: str = "stand"
+    ) -> None:
         """Runs the checklist without arming."""
-        self._request("check", mode=mode, policy=str(policy or ""), assist=assist)
+        self._request("check", mode=mode, policy=str(policy or ""), assist=assist, task=task)
 
     def arm(self, mode: str, policy: Path | None = None, assist: str = "velocity", task: str = "stand") -> None:
-        """Runs the checklist and, where it passes, arms and drives; ``shared`` without a policy is driven by the LQR."""
+        """Runs the checklist and, where it passes, arms and drives.
+
+        Args:
+            mode: one of ``teleop.MODES``.
+            policy: drives in ``shared``; None for the LQR in its place.
+            assist: one of ``teleop.ASSISTS``.
+            task: of the episodes, and of the LQR; a policy has its own.
+        """
         self._request("arm", mode=mode, policy=str(policy or ""), assist=assist, task=task)
 
     def wiggle(self) -> None:

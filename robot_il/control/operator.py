@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import struct
 from typing import NamedTuple
@@ -16,6 +15,8 @@ MOST_BYTES = 4096
 """Bound on a packet."""
 MOST_AT_ONCE = 16
 """Packets taken on one tick, so that a flood takes no more of the loop's time."""
+LARGEST_AXIS = 1e6
+"""Bound on a raw axis; real ones are within some units, and one beyond a float32 could not be packed."""
 HAND_PACKET = b"H"
 REQUEST_PACKET = b"R"
 """First byte of a packet: what follows is a hand, or a request as JSON text."""
@@ -29,7 +30,7 @@ class Hand(NamedTuple):
     """One message of what a person's hand does.
 
     Attributes:
-        seq: differs from that of the message before; a message that comes twice is no sign of life.
+        seq: rises from message to message, and after 2**32 begins again; one that does not is no sign of life.
         device: a ``spec.HandDevice``.
         deadman: whether the dead-man button, or what stands for it, is held; without it the stick is neutral.
         forward: of the stick after mapping, dead zone and curve, -1..1, forward positive.
@@ -56,8 +57,8 @@ def pack_hand(hand: Hand, host_ns: int = 0) -> bytes:
     for name, value in (("forward", hand.forward), ("turn", hand.turn)):
         if not -1.0 <= value <= 1.0:
             raise DataError(f"{name} within -1..1", f"{value}", "map the pad's axis to that range")
-    if len(hand.axes) > HAND_AXES or not all(map(math.isfinite, hand.axes)):
-        raise DataError(f"at most {HAND_AXES} finite axes", f"{hand.axes}"[:200], "send fewer")
+    if len(hand.axes) > HAND_AXES or not all(abs(axis) <= LARGEST_AXIS for axis in hand.axes):
+        raise DataError(f"at most {HAND_AXES} axes within +-{LARGEST_AXIS:g}", f"{hand.axes}"[:200], "send fewer")
     if hand.device not in HandDevice.__members__.values():
         raise DataError("a device of spec.HandDevice", f"{hand.device}", "name one of them")
     axes = (*hand.axes, *(0.0,) * (HAND_AXES - len(hand.axes)))

@@ -1,120 +1,122 @@
-"""A person takes the robot from whoever drives, at any time, and gives it back.
+"""What drives for a person who asks for a velocity, and what a replay puts in that person's place.
 
-Nobody balances this robot by raw torque. So the person who takes over asks for a velocity and an LQR stands for the
-balance; the log keeps the torque that came of it as the intent, which marks these ticks as the person's.
+Hardly anybody balances this robot by raw torque. So the person asks for a velocity and an LQR stands for the balance;
+the log keeps the torque that came of it as the intent, which marks these ticks as the person's.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from robot_il.control.controllers import Controller, RecordedIntent
 from robot_il.control.device import State
-from robot_il.control.lqr import lqr_gain
+from robot_il.control.lqr import linear_dynamics, lqr_gain
 from robot_il.robot import Robot
 from robot_il.spec import CONTROL_RATE_HZ, TASKS
 
 LARGEST_VELOCITY_M_S = 0.5
 VELOCITY_SLEW_M_S2 = 0.5
+BANDWIDTH_RAD_S = 4.0
+"""Of the filter that what is asked for goes through."""
 LARGEST_LAG_M = 0.3
+RESUME_US = 100_000
+"""After so long without being asked it was another who drove: whoever has the robot then begins where it is."""
 
 
 class VelocityDriver:
-    """Balances, and goes as fast as the person asks: an LQR about a place that moves on at that velocity.
+    """Balances, and goes as fast as the person asks: an LQR about a motion that the robot can follow.
+
+    A robot that is to roll faster must first lean, and for that its wheels must first roll back. So what is asked for
+    is the velocity of the point on the body, ``flat_height_m`` above the axle, that the torque does not move at once:
+    the flat output of the linear pendulum (Fliess, Levine, Martin and Rouchon, "Flatness and defect of non-linear
+    systems", Int. J. Control 61(6), 1995), of which position, lean and torque follow by differentiation. It goes
+    through a filter with three poles at ``BANDWIDTH_RAD_S``, after a bound on the acceleration that is asked for. Held
+    to a velocity alone, the robot would roll farther past what was asked, and back.
 
     Args:
         robot: whose LQR of the task ``stand`` balances it.
         rate_hz: of the STATEs.
 
     Attributes:
-        wanted_m_s: velocity asked for, within ``LARGEST_VELOCITY_M_S``; reached at ``VELOCITY_SLEW_M_S2``
-            unless asked for otherwise.
+        wanted_m_s: velocity asked for, within ``LARGEST_VELOCITY_M_S``.
     """
 
     def __init__(self, robot: Robot, rate_hz: int = CONTROL_RATE_HZ) -> None:
         gain = lqr_gain(robot, TASKS["stand"])
+        A, B = linear_dynamics(robot.pendulum)
+        self._falling, self._tipping = float(A[1, 0]), float(B[1, 0])
+        self._height_m = float(-B[3, 0] / B[1, 0])
+        self._lean_m_s2 = float(A[3, 0] + self._height_m * A[1, 0])
         self._gain = [float(value) for value in gain]
         self._period_s = 1.0 / rate_hz
-        self.identity = {"name": "velocity driver", "gain": self._gain, "rate_hz": rate_hz}
+        self.identity = {
+            "name": "velocity driver",
+            "gain": self._gain,
+            "rate_hz": rate_hz,
+            "flat_height_m": self._height_m,
+            "bandwidth_rad_s": BANDWIDTH_RAD_S,
+        }
         self.intent = math.nan
         self.reset()
 
     def reset(self) -> None:
-        """Asks for rest, where the robot is at the next STATE."""
+        """Asks for rest; begins where the robot is at the next STATE, and as fast as it is then."""
         self.wanted_m_s = 0.0
         self._slew_m_s2 = VELOCITY_SLEW_M_S2
-        self._velocity_m_s = 0.0
-        self._place_m: float | None = None
+        self._begun = False
+        self._asked_us = 0
 
     def ask(self, velocity_m_s: float, slew_m_s2: float = VELOCITY_SLEW_M_S2) -> None:
         """Asks for a velocity, cut to what is allowed, to be reached at a given acceleration."""
         self._slew_m_s2 = slew_m_s2
-        self.wanted_m_s = min(max(velocity_m_s, -LARGEST_VELOCITY_M_S), LARGEST_VELOCITY_M_S)
+        self.wanted_m_s = _allowed(velocity_m_s)
 
     def torque(self, state: State) -> float:
         """Total wheel torque in N m."""
-        step = self._slew_m_s2 * self._period_s
-        self._velocity_m_s += min(max(self.wanted_m_s - self._velocity_m_s, -step), step)
-        place = state.position if self._place_m is None else self._place_m + self._velocity_m_s * self._period_s
+        if state.mcu_time_us - self._asked_us > RESUME_US:
+            self._begun = False
+        self._asked_us = state.mcu_time_us
+        if not self._begun:
+            self._begin(state)
+        lean, lean_rate, lean_change = (value / self._lean_m_s2 for value in self._follow())
+        place = self._place_m - self._height_m * lean
         # a robot that was held back or pushed goes on from where it is, and does not hurry after the place
-        self._place_m = min(max(place, state.position - LARGEST_LAG_M), state.position + LARGEST_LAG_M)
+        held = min(max(place, state.position - LARGEST_LAG_M), state.position + LARGEST_LAG_M)
+        self._place_m += held - place
         pitch, rate, position, velocity = self._gain
-        return -(
-            pitch * state.pitch
-            + rate * state.pitch_rate
-            + position * (state.position - self._place_m)
-            + velocity * (state.velocity - self._velocity_m_s)
+        return (lean_change - self._falling * lean) / self._tipping - (
+            pitch * (state.pitch - lean)
+            + rate * (state.pitch_rate - lean_rate)
+            + position * (state.position - held)
+            + velocity * (state.velocity - (self._velocity_m_s - self._height_m * lean_rate))
         )
 
+    def _begin(self, state: State) -> None:
+        self._begun = True
+        self._place_m = state.position
+        self._asked_m_s = self._velocity_m_s = _allowed(state.velocity)
+        self._acceleration_m_s2 = self._jerk_m_s3 = 0.0
 
-class TakeOver:
-    """A controller that a person may take over from.
+    def _follow(self) -> tuple[float, float, float]:
+        """Moves the point on by one period; returns its acceleration, jerk and what changes that, in m/s^2, ^3, ^4."""
+        step = self._slew_m_s2 * self._period_s
+        self._asked_m_s += min(max(self.wanted_m_s - self._asked_m_s, -step), step)
+        w = BANDWIDTH_RAD_S
+        missing = w * (self._asked_m_s - self._velocity_m_s)
+        snap = w * (w * (missing - 3.0 * self._acceleration_m_s2) - 3.0 * self._jerk_m_s3)
+        self._jerk_m_s3 += snap * self._period_s
+        self._acceleration_m_s2 += self._jerk_m_s3 * self._period_s
+        self._velocity_m_s += self._acceleration_m_s2 * self._period_s
+        self._place_m += self._velocity_m_s * self._period_s
+        return self._acceleration_m_s2, self._jerk_m_s3, snap
 
-    Args:
-        controller: drives until then, and again once it is given the robot back.
-        operator: drives for the person.
 
-    Attributes:
-        taken: whether the person has the robot.
-    """
-
-    def __init__(self, controller: Controller, operator: Controller) -> None:
-        self._controller = controller
-        self._operator = operator
-        self.identity = {**controller.identity, "operator": operator.identity}
-        self.intent = math.nan
-        self.taken = False
-
-    def reset(self) -> None:
-        """The controller has the robot."""
-        self._controller.reset()
-        self._operator.reset()
-        self.intent = math.nan
-        self.taken = False
-
-    def take(self) -> None:
-        """From the next STATE on the person drives."""
-        if not self.taken:
-            self._operator.reset()
-        self.taken = True
-
-    def give_back(self) -> None:
-        """From the next STATE on the controller drives."""
-        self.taken = False
-
-    def torque(self, state: State) -> float:
-        """Total wheel torque in N m of whoever drives."""
-        if not self.taken:
-            self.intent = math.nan
-            return self._controller.torque(state)
-        self.intent = float(np.float32(self._operator.torque(state)))  # as the log keeps it
-        return self.intent
+def _allowed(velocity_m_s: float) -> float:
+    return min(max(velocity_m_s, -LARGEST_VELOCITY_M_S), LARGEST_VELOCITY_M_S)
 
 
 class RecordedTakeOver:
-    """Gives back what a person did, and asks the controller for the rest: what a replay puts in a ``TakeOver``'s place.
+    """Gives back what a person did, and asks the controller for the rest: what a replay puts in both's place.
 
     Args:
         controller: that drove when the person did not.

@@ -3,7 +3,7 @@
 Three modes. ``direct``: the stick is wheel torque, for those who want to learn what balancing is. ``assisted``: an LQR
 balances and the stick moves velocity or lean. ``shared``: a policy drives until the person moves the stick, and again
 once they let go. In every mode a stick without its dead-man, or one that was not heard for 150 ms, is neutral: the
-robot stands.
+robot stands. So is one that was already held when the robot was armed, until it is let go.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ LARGEST_LEAN_RAD = 0.08
 """Lean of a full stick: an acceleration of 0.8 m/s^2."""
 DIRECT_TORQUE_NM = 0.5 * TORQUE_LIMIT_NM
 """Total wheel torque of a full stick; a whole one would only spin the wheels."""
-TAKE_OVER_DEFLECTION = 0.1
+TAKE_OVER_DEFLECTION = float(np.float32(0.1))
+"""A stick must be moved farther than this; exact as the log keeps a stick."""
 GIVE_BACK_S = 0.5
 """How long a stick must be neutral before the policy gets the robot back."""
 GRAVITY_M_S2 = 9.81
 MOST_REQUESTS = 64
+_U32, _HALF_U32 = 0xFFFFFFFF, 0x80000000
 
 
 class Hands(Protocol):
@@ -54,6 +56,7 @@ class Stick:
 
     Attributes:
         heard_ns: when a new hand was last taken.
+        heard: whether that was within the last 150 ms.
         stick_forward: in force, -1..1; 0 while the dead-man is released or nothing is heard.
         stick_turn: the same, left positive.
         requests: texts of requests that came with the hands, for whoever runs the loop.
@@ -66,6 +69,7 @@ class Stick:
         self._sink = sink
         self._hand: Hand | None = None
         self.heard_ns = 0
+        self.heard = False
         self.stick_forward = self.stick_turn = 0.0
         self.requests: deque[bytes] = deque(maxlen=MOST_REQUESTS)
 
@@ -74,11 +78,11 @@ class Stick:
         hands, requests = self._link.receive()
         self.requests.extend(requests)
         for hand in hands:
-            if self._hand is None or hand.seq != self._hand.seq:
+            if self._hand is None or 0 < (hand.seq - self._hand.seq) & _U32 < _HALF_U32:
                 self._hand, self.heard_ns = hand, now_ns
             self._sink.hand(pack_hand(hand, now_ns))
-        heard = self._hand is not None and now_ns - self.heard_ns <= OPERATOR_SILENT_NS
-        held = self._hand if heard and self._hand and self._hand.deadman else None
+        self.heard = self._hand is not None and now_ns - self.heard_ns <= OPERATOR_SILENT_NS
+        held = self._hand if self.heard and self._hand and self._hand.deadman else None
         self.stick_forward = float(np.float32(held.forward)) if held else 0.0
         self.stick_turn = float(np.float32(held.turn)) if held else 0.0
 
@@ -131,17 +135,18 @@ class Teleop:
         person = {**self._driver.identity, "name": "person", "mode": mode, "assist": assist}
         self.identity: dict[str, Any] = {**policy.identity, "operator": person} if policy else person
         self._neutral_since_ns = 0
-        self._follow_stick()
         self.yaw_rate_wanted = 0.0
         self.reset()
 
     def reset(self) -> None:
-        """The policy has the robot where there is one, else the person; nobody has moved the stick yet."""
+        """The policy has the robot where there is one, else the person; the stick counts once it was seen at rest."""
         self._driver.reset()
         if self._policy is not None:
             self._policy.reset()
         self.intent = math.nan
         self.taken = self.mode != "shared"
+        self._rested = False
+        self._follow_stick()
 
     def look(self, now_ns: int) -> None:
         """Takes the hands that came; called by the loop once a tick, before it decides."""
@@ -153,16 +158,18 @@ class Teleop:
         self.yaw_rate_wanted = float(np.float32(wanted))  # as the log keeps it
 
     def _follow_stick(self) -> None:
-        self.heard_ns = self._stick.heard_ns
-        self.stick_forward = self._stick.stick_forward
-        self.stick_turn = self._stick.stick_turn
+        """A stick that is held while the robot is armed does not count before it was let go once."""
+        stick = self._stick
+        self.heard_ns = stick.heard_ns
+        self._rested = self._rested or (stick.heard and not stick.stick_forward and not stick.stick_turn)
+        self.stick_forward = stick.stick_forward if self._rested else 0.0
+        self.stick_turn = stick.stick_turn if self._rested else 0.0
 
     def _change_hands(self, now_ns: int) -> None:
         """Whoever moves the stick has the robot; whoever leaves it alone for long enough gives it back."""
         if max(abs(self.stick_forward), abs(self.stick_turn)) > TAKE_OVER_DEFLECTION:
             self._neutral_since_ns = now_ns
             if not self.taken:
-                self._driver.reset()
                 self.taken = True
                 self._sink.event("take_over")
         elif self.taken and now_ns - self._neutral_since_ns > GIVE_BACK_S * 1e9:
@@ -180,7 +187,6 @@ class Teleop:
     def _wish(self, state: State) -> float:
         stick = self.stick_forward
         if self.mode == "direct" and stick:
-            self._driver.reset()  # whoever lets go is held where they let go
             return stick * DIRECT_TORQUE_NM
         if self.assist == "lean" and stick:
             acceleration = GRAVITY_M_S2 * LARGEST_LEAN_RAD * abs(stick)
@@ -194,6 +200,6 @@ def read_request(text: bytes) -> dict[str, Any]:
     """A request as it came over the link; empty where it is none."""
     try:
         request = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return request if isinstance(request, dict) and isinstance(request.get("do"), str) else {}

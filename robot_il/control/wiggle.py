@@ -7,7 +7,7 @@ driven for the first time, each wheel is nudged by itself, and what the sensors 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,17 +42,36 @@ class Nudges(NamedTuple):
     right: list[State]
 
 
-def nudge(device: Device, clock: Clock) -> Nudges:
+def nudge(device: Device, clock: Clock, watch: Callable[[], None] = lambda: None) -> Nudges:
     """Arms, nudges the left wheel forward, then the right one, and disarms; takes a quarter of a second.
+
+    Args:
+        device: opened.
+        clock: of the device's deadlines.
+        watch: called after every STATE; what it raises ends the nudge, disarmed.
 
     Raises:
         LinkError: the robot fell silent, or did not arm.
     """
+    watched = _Watched(device, clock, watch)
     try:
-        _arm(device, clock)
-        return Nudges(_nudge_one(device, clock, 0), _nudge_one(device, clock, 1))
+        _arm(watched)
+        return Nudges(_nudge_one(watched, 0), _nudge_one(watched, 1))
     finally:
         device.request("disarm")
+
+
+class _Watched(NamedTuple):
+    """A device whose every STATE somebody looks at."""
+
+    device: Device
+    clock: Clock
+    watch: Callable[[], None]
+
+    def next(self) -> State:
+        state = _next(self.device, self.clock)
+        self.watch()
+        return state
 
 
 def _next(device: Device, clock: Clock) -> State:
@@ -62,22 +81,22 @@ def _next(device: Device, clock: Clock) -> State:
     return state
 
 
-def _arm(device: Device, clock: Clock) -> None:
+def _arm(watched: _Watched) -> None:
     for tick in range(ARM_PATIENCE_S * CONTROL_RATE_HZ):
-        if _next(device, clock).mode == Mode.ARMED:
+        if watched.next().mode == Mode.ARMED:
             return
         if tick % 10 == 0:
-            device.request("arm")
+            watched.device.request("arm")
     raise LinkError(f"the MCU to arm within {ARM_PATIENCE_S} s", "it did not", "hold the robot upright and still")
 
 
-def _nudge_one(device: Device, clock: Clock, side: int) -> list[State]:
+def _nudge_one(watched: _Watched, side: int) -> list[State]:
     torques = [0.0, 0.0]
     states = []
     for tick in range(NUDGE_TICKS + REST_TICKS):
         torques[side] = NUDGE_NM if tick < NUDGE_TICKS else 0.0
-        states.append(_next(device, clock))
-        device.write(*torques)
+        states.append(watched.next())
+        watched.device.write(*torques)
     return states
 
 

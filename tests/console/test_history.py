@@ -28,7 +28,9 @@ def test_before_the_first_tick_there_is_nothing_to_show():
     assert len(history.window(10.0, 100)) == len(history.between(0, 1 << 62)) == len(history) == 0
 
 
-@pytest.mark.parametrize("batches", [(7,), (400,), (401,), (399, 2), (800,), (801,), (3,) * 500, (5000,), (10, 5000, 10)])
+@pytest.mark.parametrize(
+    "batches", [(7,), (400,), (401,), (399, 2), (800,), (801,), (3,) * 500, (5000,), (10, 5000, 10)]
+)
 def test_the_newest_ticks_are_kept_in_order_however_they_come(batches):
     history, total = filled(*batches), sum(batches)
     kept = history.between(0, 1 << 62)["tick"]

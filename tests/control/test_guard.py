@@ -8,7 +8,7 @@ import pytest
 
 from robot_il.control.controllers import LinearController
 from robot_il.control.device import State
-from robot_il.control.guard import Decision, Guard, GuardLimits, LoopInput, implausible_signal
+from robot_il.control.guard import LARGEST_YAW_LAG_RAD, Decision, Guard, GuardLimits, LoopInput, implausible_signal
 from robot_il.control.region import Region
 from robot_il.control.supervisor import Reason, SupervisorState
 from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS, TASKS, TORQUE_LIMIT_NM, Mode
@@ -45,9 +45,13 @@ def state(mode: Mode = Mode.ARMED, **changes: float) -> State:
 
 
 def running(
-    controller: object, limits: GuardLimits = INSTANT, fallback: float = 0.125, region: Region | None = None
+    controller: object,
+    limits: GuardLimits = INSTANT,
+    fallback: float = 0.125,
+    region: Region | None = None,
+    rate_hz: int = 200,
 ) -> Guard:
-    guard = Guard(controller, Constant(fallback), limits, region=region)
+    guard = Guard(controller, Constant(fallback), limits, region=region, rate_hz=rate_hz)
     guard.decide(state(Mode.DISARMED), LoopInput.ARM_REQUESTED)
     assert guard.supervisor.state is SupervisorState.ARMING
     return guard
@@ -150,6 +154,55 @@ def test_heading_hold_turns_back() -> None:
     guard.decide(state())
     turned_left = guard.decide(state(yaw=0.1))
     assert turned_left.left > turned_left.right
+
+
+@pytest.mark.parametrize("rate_hz", [200, 1000])
+@pytest.mark.parametrize("wanted", [-1.5, 0.4])
+def test_the_held_heading_turns_as_fast_as_is_wanted(rate_hz: int, wanted: float) -> None:
+    guard = running(Constant(0.0), rate_hz=rate_hz)
+    guard.decide(state())
+    turning = [guard.decide(state(yaw=0.0), yaw_rate_wanted=wanted) for _ in range(rate_hz // 10)]
+    # after a tenth of a second the heading is that much ahead, and the damping asks for the rate
+    assert turning[-1].right - turning[-1].left == pytest.approx(2.0 * (1.0 * 0.1 * wanted + 0.2 * wanted))
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_robot_that_is_held_while_turning_does_not_spin_after_it_is_let_go(sign: int) -> None:
+    guard = running(Constant(0.0))
+    guard.decide(state())
+    for _ in range(2000):
+        held = guard.decide(state(yaw=0.0), yaw_rate_wanted=sign * 1.5)
+    assert held.right - held.left == pytest.approx(2.0 * sign * (LARGEST_YAW_LAG_RAD + 0.2 * 1.5))
+    let_go = guard.decide(state(yaw=0.0))
+    assert let_go.right - let_go.left == pytest.approx(2.0 * sign * LARGEST_YAW_LAG_RAD)
+
+
+def test_the_heading_that_turning_ended_with_is_held() -> None:
+    guard = running(Constant(0.0))
+    guard.decide(state())
+    for tick in range(200):
+        guard.decide(state(yaw=tick / 200), yaw_rate_wanted=1.0)
+    ended = guard.decide(state(yaw=1.0))
+    assert ended.right - ended.left == pytest.approx(0.0, abs=0.03)
+    assert guard.decide(state(yaw=0.9)).right > 0.05
+
+
+def test_nobody_turns_the_robot_while_the_fallback_drives() -> None:
+    guard = running(Constant(math.nan))
+    guard.decide(state())
+    for _ in range(200):
+        decision = guard.decide(state(yaw=0.0), yaw_rate_wanted=1.5)
+        assert (decision.source, decision.left) == (2, decision.right)
+
+
+@pytest.mark.parametrize("torque", [-100.0, 0.0, 7.9, 100.0])
+def test_turning_never_takes_a_wheel_over_its_limit_nor_changes_the_total(torque: float) -> None:
+    guard = running(Constant(torque))
+    guard.decide(state())
+    for _ in range(400):
+        decision = guard.decide(state(yaw=0.0), yaw_rate_wanted=1.5)
+    assert max(abs(decision.left), abs(decision.right)) <= LIMITS.wheel_torque_nm
+    assert decision.left + decision.right == pytest.approx(decision.limited_torque)
 
 
 def test_leaving_the_region_hands_over_and_calm_hands_back_a_limited_number_of_times() -> None:

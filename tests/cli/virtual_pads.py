@@ -1,0 +1,56 @@
+"""Joysticks that SDL itself makes up, for tests: all the rest, pygame and the database included, is the real path."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+_GAMEPAD = 1
+FULL = 32767
+
+
+def _sdl() -> ctypes.CDLL:
+    """The very library that pygame has loaded; a second copy would know of none of its pads."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    path = next(line.split()[-1] for line in lines if "libSDL2-" in line)
+    library = ctypes.CDLL(path)
+    library.SDL_JoystickFromInstanceID.restype = ctypes.c_void_p
+    return library
+
+
+def database() -> list[tuple[str, str, dict[str, str]]]:
+    """SDL's game-controller database for this platform: GUID, name, and what is what."""
+    library = _sdl()
+    library.SDL_GameControllerMappingForIndex.restype = ctypes.c_char_p
+    count = library.SDL_GameControllerNumMappings()
+    rows = [library.SDL_GameControllerMappingForIndex(index).decode().split(",") for index in range(count)]
+    return [(guid, name, dict(entry.split(":", 1) for entry in rest if ":" in entry)) for guid, name, *rest in rows]
+
+
+class VirtualPad:
+    """A pad with six axes and twelve buttons, plugged in when it is made. SDL's database knows it."""
+
+    def __init__(self, axes: int = 6, buttons: int = 12, kind: int = _GAMEPAD) -> None:
+        self._sdl = _sdl()
+        self._kind, self._axes, self._buttons = kind, axes, buttons
+        self.plug()
+
+    def plug(self) -> None:
+        self._number = self._sdl.SDL_JoystickAttachVirtual(self._kind, self._axes, self._buttons, 0)
+        assert self._number >= 0
+
+    def unplug(self) -> None:
+        assert self._sdl.SDL_JoystickDetachVirtual(self._number) == 0
+
+    def _handle(self) -> ctypes.c_void_p:
+        """Of the joystick, which whoever reads it has opened."""
+        identity = self._sdl.SDL_JoystickGetDeviceInstanceID(self._number)
+        handle = self._sdl.SDL_JoystickFromInstanceID(identity)
+        assert handle, "nobody has opened this pad"
+        return ctypes.c_void_p(handle)
+
+    def push(self, axis: int, value: float) -> None:
+        assert self._sdl.SDL_JoystickSetVirtualAxis(self._handle(), axis, ctypes.c_int16(round(value * FULL))) == 0
+
+    def press(self, button: int, down: bool = True) -> None:
+        assert self._sdl.SDL_JoystickSetVirtualButton(self._handle(), button, int(down)) == 0
