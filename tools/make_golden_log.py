@@ -1,4 +1,4 @@
-"""Makes the golden log and what must be read from it: ``data/golden/log.mcap``, ``log_ticks.npy`` and ``log_hands.npy``.
+"""Makes the golden log, and what must be read from it: ``log_ticks.npy`` and ``log_hands.npy`` beside it.
 
 Run it after a change of the spec or of the log format, look at the difference, and commit both. A log of an earlier
 format that must stay readable keeps its own name.

@@ -1,6 +1,6 @@
 """The console's end of the socket to the station."""
 
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_the_ring_comes_with_a_message_and_is_read_along(ends):
     theirs.setblocking(False)
     ring = Ring()
     ring.publish_tick(np.zeros(1, TICK_DTYPE).tobytes())
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     tell(theirs, ring.descriptor, kind="hello")
     assert [message["kind"] for message in link.messages()] == ["hello"]
     ring.publish(KIND_EVENT, b'{"name": "later"}')
@@ -80,7 +80,7 @@ def test_the_ring_comes_with_a_message_and_is_read_along(ends):
     assert list(link.records()) == []
     assert ring.backlog == 2  # reading along takes nothing
     link.close()
-    assert len(os.listdir("/proc/self/fd")) == before - 1  # the socket's
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1  # the socket's
     ring.close()
 
 

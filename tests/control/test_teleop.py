@@ -285,7 +285,7 @@ def test_the_identity_names_the_person_the_mode_and_what_the_stick_moves() -> No
         ("shared", None, "velocity"),
         ("direct", Policy(), "lean"),
     ],
-    ids=str,
+    ids=("mode", "assist", "no policy", "a policy too many"),
 )
 def test_a_mode_that_is_none_is_refused(wrong: tuple) -> None:
     mode, policy, assist = wrong
