@@ -22,6 +22,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--device", metavar="PORT", help="connect to this serial port at once")
     parser.add_argument("--twin", action="store_true", help="start a twin and connect to it at once")
+    parser.add_argument(
+        "--push", action="append", default=[], metavar="TIME:IMPULSE",
+        help="somebody pushes the twin, in N s, TIME s after it is let go; repeatable",
+    )  # fmt: skip
     parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of all that is made (default data)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on; any but 127.0.0.1 needs a token")
@@ -52,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     for recovery in recover_folder(folders.sessions):
         print(recovery.line, flush=True)
     access = access_for(arguments.host, arguments.port)
-    with Stations(arguments.robot, arguments.rate) as stations:
+    with Stations(arguments.robot, arguments.rate, arguments.push) as stations:
         station = Station(stations.start, folders, arguments.robot)
         build_page(station, folders, access)
 

@@ -25,7 +25,7 @@ from robot_il.control.clock import Clock
 from robot_il.control.controllers import Controller
 from robot_il.control.device import Identity, State
 from robot_il.control.fallback import lqr_fallback
-from robot_il.control.guard import Decision, Guard, GuardLimits
+from robot_il.control.guard import Decision, Guard, GuardLimits, limits_for
 from robot_il.control.loop import ControlLoop, LoopReport
 from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
@@ -86,6 +86,7 @@ def deployed_guard(
         ConfigError: no such robot, or its region is missing or was computed for something else.
     """
     robot = load_robot(robot_name)
+    limits = limits_for(robot, limits)
     return Guard(controller, lqr_fallback(robot), limits, region=load_region(robot, limits).region, rate_hz=rate_hz)
 
 

@@ -41,7 +41,12 @@ def look_whether_ready(
     since = known_since(identity.robot_id, robot)
     return [
         *checklist(identity, arrivals, log_folder, loop.guard.region),
-        Check("signs and axes", since is not None, f"wheels nudged on {since}", "test them with robot-il wiggle"),
+        Check(
+            "signs and axes",
+            since is not None,
+            f"wheels nudged on {since}" if since else "never driven under this profile",
+            "nudge the wheels, with robot-il wiggle or on the page",
+        ),
         check_log(recorder.failure),
         *([self_test] if self_test else []),
         check_timing(arrivals, lateness_us, controller, identity.rate_hz),

@@ -231,7 +231,7 @@ class Station:
         guard = deployed_guard(teleop, self._plan.robot, limits, self._plan.rate_hz)
         self._loop.renew(guard, teleop)
         self._run = {"run": self._runs, "mode": teleop.mode, "task": task, "controller": teleop.identity}
-        self._recorder.event("run_started", **self._run, limits=asdict(limits))
+        self._recorder.event("run_started", **self._run, limits=asdict(guard.limits))
         self._tell_phase("driving", self._run)
         self._driving = True
         try:

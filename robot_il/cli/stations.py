@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -26,10 +27,12 @@ class Stations:
     Args:
         robot: name or path of the profile.
         rate_hz: of the loop.
+        pushes: of the twin, as ``robot-il twin --push`` takes them.
     """
 
-    def __init__(self, robot: str, rate_hz: int) -> None:
+    def __init__(self, robot: str, rate_hz: int, pushes: Sequence[str] = ()) -> None:
         self._robot = robot
+        self._pushes = [word for push in pushes for word in ("--push", push)]
         self._rate_hz = rate_hz
         self._folder = tempfile.TemporaryDirectory(prefix="robot-il-")
         self._twin: subprocess.Popen[bytes] | None = None
@@ -60,7 +63,17 @@ class Stations:
         port = Path(self._folder.name) / "twin"
         if self._twin is not None and self._twin.poll() is None:
             return str(port)
-        command = [sys.executable, "-m", "robot_il.cli.main", "twin", "--robot", self._robot, "--link", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "robot_il.cli.main",
+            "twin",
+            "--robot",
+            self._robot,
+            "--link",
+            str(port),
+            *self._pushes,
+        ]
         self._twin = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True)
         assert self._twin.stdout is not None
         said = select.select([self._twin.stdout], (), (), TWIN_PATIENCE_S)[0]

@@ -82,7 +82,7 @@ class Header:
         self._phase.set_text(look.word)
         set_tone(self._phase, look.tone)
         self._detail.set_text(station.detail)
-        trip_s = (station.identity or {}).get("round_trip_s")
+        trip_s = (station.identity or {}).get("round_trip_s") if station.connected else None
         _show(self._link, figure(None if trip_s is None else trip_s * 1e3, 1, "ms"), _warn(trip_s, SLOW_ROUND_TRIP_S))
         tick = None if station.phase == "absent" else station.newest
         errors = None if tick is None else float(tick["link_errors"])
@@ -102,7 +102,7 @@ def _recording(station: Station) -> tuple[str, str]:
     """Words and tone for the recorder."""
     if station.log_failure:
         return "FAILED", "alarm"
-    if station.log is None:
+    if station.log is None or not station.connected:
         return "none", ""
     if station.open_episode is not None:
         return f"REC {clock_text(open_seconds(station))}", "alarm"

@@ -68,6 +68,7 @@ class Window:
         with ui.element("div").classes("panel rp-traces"):
             self._picture = ui.html("", sanitize=False).classes("rp-picture")
             self._cursor = ui.element("div").classes("rp-cursor").mark("cursor-line")
+            self._cursor.set_visibility(False)
         self._index = 0
 
     def build_zoom(self) -> None:
@@ -81,6 +82,7 @@ class Window:
     def show(self, ticks: np.ndarray) -> None:
         """Shows another stretch, (T,) of ``spec.TICK_DTYPE``, from its first tick."""
         self._ticks = ticks
+        self._cursor.set_visibility(len(ticks) > 0)
         self._shown_ns = (0, 0)
         self.move(0)
 

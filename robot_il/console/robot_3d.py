@@ -10,6 +10,7 @@ import numpy as np
 from nicegui import ui
 
 from robot_il.robot import LEG_JOINTS, WHEEL_JOINTS, Robot
+from robot_il.spec import TICK_DTYPE
 from robot_il.urdf import Chain, rotation_y
 
 CELL_M = 0.25
@@ -149,6 +150,16 @@ class Robot3D:
 
     def _initialised(self) -> None:
         ui.run_javascript(f"getElement({self._scene.id}).renderer?.setClearColor(0, 0)")
+        if self._before is None:
+            self._stand()
+
+    def _stand(self) -> None:
+        """Upright in the nominal posture, until something was measured."""
+        tick = np.zeros(1, TICK_DTYPE)
+        for joint, angle_rad in self._robot.joint_angles_rad.items():
+            tick[joint] = angle_rad
+        self.update(tick[0])
+        self._before = None
 
     def update(self, tick: np.void) -> None:
         """Poses the robot as one record of ``TICK_DTYPE`` measured it; one message to the page."""

@@ -92,6 +92,7 @@ async def test_nothing_starts_while_the_robot_is_driven(console: Console) -> Non
 
 async def test_the_recording_that_runs_cannot_be_chosen(console: Console) -> None:
     visitor = await opened(console, await console.connected())
+    await until(lambda: console.station.newest is not None, "a tick")
     console.station.save_last(0.1)
     await until(lambda: console.station.book.episodes, "an episode")
     log = console.station.log

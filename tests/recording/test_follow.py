@@ -1,6 +1,5 @@
 """A log is followed while it grows: whole chunks only, in their order, nothing twice and nothing lost."""
 
-
 import pytest
 
 from robot_il.errors import LogError
