@@ -51,10 +51,16 @@ class Terminal:
             self.shown += os.read(self._hands, 65536).decode(errors="replace")
         return text in self.shown
 
-    def wait(self, text: str) -> None:
-        """Waits until the terminal shows or has shown this."""
+    def wait(self, text: str, hold: bytes = b"") -> None:
+        """Waits until the terminal shows or has shown this, a key held meanwhile."""
+
+        def look() -> bool:
+            if hold:
+                self.press(hold)
+            return self._reads(text)
+
         try:
-            wait_for(lambda: self._reads(text), f"the terminal to show {text!r}")
+            wait_for(look, f"the terminal to show {text!r}")
         except OSError:  # nobody has the other end open any more
             raise EndedError(f"ended without {text!r}: {self.shown}") from None
 
@@ -116,8 +122,7 @@ def test_a_recording_at_the_terminal_is_driven_labelled_and_stopped_by_keys(twin
             terminal.wait("arrows or WASD drive")
             terminal.press(b"\n")
             terminal.wait("episode e1 started")
-            terminal.press(b"ww")
-            terminal.wait("velocity +0.1")
+            terminal.wait("velocity +0.1", hold=b"w")
             terminal.press(b"\n1")
             terminal.wait("episode e1 is good")
             terminal.press(b" ")
@@ -137,8 +142,7 @@ def test_a_terminal_that_closes_while_a_key_is_held_stops_the_robot(twin: TwinPr
     def flight(out: Path) -> None:
         with record(twin, out, "--input", "keyboard") as terminal:
             terminal.wait("arrows or WASD drive")
-            terminal.press(b"w")
-            terminal.wait("velocity +0.1")
+            terminal.wait("velocity +0.1", hold=b"w")
             terminal.close()
             terminal.process.send_signal(signal.SIGHUP)
             terminal.process.wait(PATIENCE_S)

