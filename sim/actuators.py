@@ -29,7 +29,7 @@ class WheelDrives:
         drive, battery = robot.drive, robot.battery
         self.limit_nm = drive.torque_limit_nm
         self._keep = math.exp(-step_s / drive.time_constant_s)
-        self._take = (1.0 - self._keep) * strength_scale
+        self._take = (1.0 - self._keep) * strength_scale * drive.strength_1
         self._k = drive.torque_constant_nm_a
         self._stall_nm_v = drive.torque_constant_nm_a / drive.winding_resistance_ohm
         self._copper_w_nm2 = drive.winding_resistance_ohm / drive.torque_constant_nm_a**2

@@ -13,6 +13,7 @@ from robot_il.spec import LIMITS, Task
 
 PUSH_SPACING_S = 4.0
 PUSHED_S = 60.0
+PUSHED_KG = 10.0
 MAX_PUSHES = 1000
 
 
@@ -86,18 +87,22 @@ def nominal(task: Task) -> Conditions:
     return Conditions(fall_tilt_rad=task.fall_tilt_rad, fall_distance_m=task.fall_distance_m)
 
 
-def sample_conditions(task: Task, seed: int) -> Conditions:
-    """Draws an episode: a start within 0.1 rad, a push of 1 to 4 N s every 4 s, and a robot unlike its profile.
+def sample_conditions(task: Task, seed: int, mass_kg: float = PUSHED_KG) -> Conditions:
+    """Draws an episode: a start within 0.1 rad, a push every 4 s, and a robot unlike its profile.
 
-    The same task and seed give the same conditions.
+    A robot of 10 kg is pushed with 1 to 4 N s, another in proportion to its mass. The same task, seed and mass give the
+    same conditions.
     """
     random = np.random.default_rng((zlib.crc32(task.name.encode()), seed))
 
     def draw(low: float, high: float) -> float:
         return float(random.uniform(low, high))
 
+    share = mass_kg / PUSHED_KG
     slots = np.arange(0.0, PUSHED_S, PUSH_SPACING_S)
-    pushes = tuple((float(slot) + draw(1.0, 4.0), draw(1.0, 4.0) * float(random.choice((-1, 1)))) for slot in slots)
+    pushes = tuple(
+        (float(slot) + draw(1.0, 4.0), share * draw(1.0, 4.0) * float(random.choice((-1, 1)))) for slot in slots
+    )
     return Conditions(
         initial_pitch_rad=draw(-0.1, 0.1),
         initial_pitch_rate_rad_s=draw(-0.2, 0.2),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import tempfile
 import weakref
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 
 from robot_il.errors import ConfigError
-from robot_il.robot import LEG_JOINTS, WHEEL_JOINTS, Robot
+from robot_il.robot import LEG_JOINTS, WHEEL_JOINTS, Legs, Robot
 from robot_il.spec import FIRMWARE_RATE_HZ
 from robot_il.urdf import rotation_y
-from sim.attitude import yaw_of
+from sim.attitude import Quaternion, product, yaw_of
+from sim.body import physics_urdf
 from sim.conditions import Conditions
 from sim.physics import bullet
 
@@ -24,6 +24,8 @@ SOLVER_ITERATIONS = 20
 """With one contact a wheel and six joint motors the solver settles well before this."""
 JAM_NM = 200.0
 """What it would take to turn a jammed wheel; many times what its drive can give."""
+STILL = (0.0, 0.0)
+"""State of a joint that the robot does not have."""
 
 
 class Plant:
@@ -37,7 +39,7 @@ class Plant:
         com_velocity_m_s: its velocity, in world axes.
         angular_velocity_rad_s: of the base link, in world axes.
         joints: PyBullet's joint states, (angle in rad, rate in rad/s, ...) each: wheels left and right, then hip and
-            knee left, hip and knee right.
+            knee left, hip and knee right; one that the robot does not have stays at 0.
     """
 
     def __init__(self, robot: Robot, conditions: Conditions) -> None:
@@ -58,7 +60,9 @@ class Plant:
             for joint in range(bullet.getNumJoints(self._body, physicsClientId=client))
         ]
         self._wheels = [names.index(joint) for joint in WHEEL_JOINTS]
-        self._all = self._wheels + [names.index(joint) for joint in LEG_JOINTS]
+        self._held = {names.index(joint): angle for joint, angle in robot.held_rad.items()}
+        self._all = self._wheels + [names.index(joint) for joint in LEG_JOINTS if joint in names]
+        self._missing = [place for place, joint in enumerate(WHEEL_JOINTS + LEG_JOINTS) if joint not in names]
         self._torques = [0.0, 0.0]
         self._set_physics(conditions)
         self._set_geometry(conditions)
@@ -93,14 +97,13 @@ class Plant:
         rate = left * pitch_rate_rad_s
         velocity = heading * velocity_m_s + np.cross(rate, arm)
         rolling = velocity_m_s / self._robot.pendulum.wheel_radius_m
-        for index, joint in enumerate(self._all):
-            name = (WHEEL_JOINTS + LEG_JOINTS)[index]
-            angle = self._robot.joint_angles_rad.get(name)
-            if angle is None:
-                angle = bullet.getJointState(body, joint, physicsClientId=client)[0]
-                bullet.resetJointState(body, joint, angle, rolling - pitch_rate_rad_s, physicsClientId=client)
-            else:
-                bullet.resetJointState(body, joint, angle, 0.0, physicsClientId=client)
+        for wheel in self._wheels:
+            angle = bullet.getJointState(body, wheel, physicsClientId=client)[0]
+            bullet.resetJointState(body, wheel, angle, rolling - pitch_rate_rad_s, physicsClientId=client)
+        for joint, angle in self._held.items():
+            bullet.resetJointState(body, joint, angle, 0.0, physicsClientId=client)
+        if self._principal is not None:
+            quaternion = product(quaternion, self._principal)
         bullet.resetBasePositionAndOrientation(body, position.tolist(), quaternion, physicsClientId=client)
         bullet.resetBaseVelocity(body, velocity.tolist(), rate.tolist(), physicsClientId=client)
         self._observe()
@@ -166,6 +169,14 @@ class Plant:
         self.com_position_m, self.quaternion = bullet.getBasePositionAndOrientation(body, physicsClientId=client)
         self.com_velocity_m_s, self.angular_velocity_rad_s = bullet.getBaseVelocity(body, physicsClientId=client)
         self.joints = bullet.getJointStates(body, self._all, physicsClientId=client)
+        if self._missing:
+            joints = list(self.joints)
+            for place in self._missing:
+                joints.insert(place, STILL)
+            self.joints = joints
+        if self._principal is not None:
+            x, y, z, w = self._principal
+            self.quaternion = product(self.quaternion, (-x, -y, -z, w))
 
     def _set_physics(self, conditions: Conditions) -> None:
         """Friction, and what the engine adds unless told otherwise: damping of every link, motors in every joint."""
@@ -193,28 +204,36 @@ class Plant:
                 force=robot.drive.coulomb_friction_nm * conditions.friction_scale,
                 physicsClientId=client,
             )
-        for joint, name in zip(self._all[len(WHEEL_JOINTS) :], LEG_JOINTS, strict=True):
+        if robot.legs is not None:
+            self._hold_legs(robot.legs)
+
+    def _hold_legs(self, legs: Legs) -> None:
+        for joint, angle in self._held.items():
             bullet.setJointMotorControl2(
-                body,
+                self._body,
                 joint,
                 bullet.POSITION_CONTROL,
-                targetPosition=robot.joint_angles_rad[name],
-                positionGain=STEP_S / robot.legs.time_constant_s,
+                targetPosition=angle,
+                positionGain=STEP_S / legs.time_constant_s,
                 velocityGain=1.0,
-                force=robot.legs.torque_limit_nm,
-                physicsClientId=client,
+                force=legs.torque_limit_nm,
+                physicsClientId=self._client,
             )
 
     def _set_geometry(self, conditions: Conditions) -> None:
-        """Where, in the base's axes, axle and body centre of mass lie from the base's own centre of mass."""
+        """Where, in the base's axes, axle and body centre of mass lie from the base's own centre of mass.
+
+        The engine speaks of the base in the principal axes of its inertia; where those are not the body's own, poses
+        are turned on their way in and out.
+        """
         dynamics = bullet.getDynamicsInfo(self._body, -1, physicsClientId=self._client)
         base_com, axes = np.array(dynamics[3]), dynamics[4]
-        if not np.allclose(axes, (0.0, 0.0, 0.0, 1.0)):
-            raise ConfigError("a base link without products of inertia", "some", "state its inertia in principal axes")
+        self._principal: Quaternion | None = None if np.allclose(axes, (0.0, 0.0, 0.0, 1.0)) else axes
         chain, angles = self._robot.chain, self._robot.joint_angles_rad
         poses = chain.poses(angles)
-        wheels = [joint.child for joint in chain.joints if joint.name in WHEEL_JOINTS]
-        axle = np.mean([poses[name][1] for name in wheels], axis=0)
+        joints = [joint for joint in chain.joints if joint.name in WHEEL_JOINTS]
+        wheels = [name for joint in joints for name in chain.rigid(joint.child)]
+        axle = np.mean([poses[joint.child][1] for joint in joints], axis=0)
         _, com, _ = chain.mass_properties(angles, tuple(name for name in chain.links if name not in wheels))
         self._com_from_axle_m = base_com - axle
         self.base_com_m = base_com
@@ -223,45 +242,14 @@ class Plant:
 
 
 def _load(robot: Robot, conditions: Conditions, client: int) -> int:
-    """Loads the robot's URDF, rewritten where the conditions change its masses.
-
-    The engine can change masses after loading, but no centre of mass.
-    """
+    """Loads the robot's body as the conditions have it."""
     flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_USE_IMPLICIT_CYLINDER
     with tempfile.TemporaryDirectory() as folder:
-        path = robot.urdf_path
-        if conditions.mass_scale != 1.0 or conditions.com_height_scale != 1.0:
-            path = Path(folder) / path.name
-            path.write_text(varied_urdf(robot, conditions), encoding="utf-8")
+        path = Path(folder) / "body.urdf"
+        path.write_text(physics_urdf(robot, conditions), encoding="utf-8")
         try:
             return bullet.loadURDF(str(path), flags=flags, physicsClientId=client)
         except bullet.error as error:
             raise ConfigError(
-                "a URDF of primitive shapes that PyBullet can load", f"{robot.urdf_path}: {error}", "correct the URDF"
+                "a body that PyBullet can load", f"{robot.urdf_path}: {error}", "compare robot-il robot show with it"
             ) from error
-
-
-def varied_urdf(robot: Robot, conditions: Conditions) -> str:
-    """The robot's URDF with all masses scaled, and the base's centre of mass moved so that the body's height scales."""
-    root = ET.fromstring(robot.urdf_path.read_text(encoding="utf-8"))  # noqa: S314 - checked when the profile was loaded
-    base = robot.chain.links[robot.chain.base]
-    pendulum = robot.pendulum
-    lift = (conditions.com_height_scale - 1.0) * pendulum.body_height_m * pendulum.body_mass_kg / base.mass_kg
-    for link in root.findall("link"):
-        for element, names in (("mass", ("value",)), ("inertia", ("ixx", "ixy", "ixz", "iyy", "iyz", "izz"))):
-            found = link.find(f"inertial/{element}")
-            if found is not None:
-                for name in names:
-                    found.set(name, repr(float(found.get(name, "0")) * conditions.mass_scale))
-        if link.get("name") == base.name:
-            _move_com(link, base.com_m + np.array([0.0, 0.0, lift]))
-    return ET.tostring(root, encoding="unicode")
-
-
-def _move_com(link: ET.Element, com_m: np.ndarray) -> None:
-    inertial = link.find("inertial")
-    if inertial is not None:
-        origin = inertial.find("origin")
-        if origin is None:
-            origin = ET.SubElement(inertial, "origin")
-        origin.set("xyz", " ".join(repr(float(value)) for value in com_m))

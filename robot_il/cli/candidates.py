@@ -148,4 +148,5 @@ def _run_chunk(job: _Job) -> list[Episode]:
     rollout, candidate, seeds = job
     controller = candidate.controller(rollout)
     fallback = LinearController(lqr_gain(rollout.robot, rollout.task), rollout.task)
-    return [rollout.run(controller, fallback, sample_conditions(rollout.task, seed), seed) for seed in seeds]
+    mass_kg = rollout.robot.mass_kg
+    return [rollout.run(controller, fallback, sample_conditions(rollout.task, seed, mass_kg), seed) for seed in seeds]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot_il.cli.demonstrators import DEMONSTRATORS
-from robot_il.cli.rollout import JUDGING, Rollout
+from robot_il.cli.rollout import Rollout
 from robot_il.cli.side_by_side import side_by_side
 from robot_il.control.controllers import Controller, LinearController
 from robot_il.control.lqr import lqr_gain
@@ -82,7 +82,8 @@ def record_seed(collection: Collection, seed: int) -> Collected:
     if path.exists():
         return Collected(path)
     controller = DEMONSTRATORS[collection.demonstrator](lqr_gain(rollout.robot, rollout.task), rollout.task, seed)
-    return record_episode(rollout, controller, collection.label, sample_conditions(rollout.task, seed), seed, path)
+    conditions = sample_conditions(rollout.task, seed, rollout.robot.mass_kg)
+    return record_episode(rollout, controller, collection.label, conditions, seed, path)
 
 
 def record_episode(
@@ -110,7 +111,7 @@ def record_episode(
             "seed": seed,
             "conditions": dataclasses.asdict(conditions),
             "fallback": fallback.identity,
-            "limits": {name: min(value, UNLIMITED) for name, value in dataclasses.asdict(JUDGING).items()},
+            "limits": {name: min(value, UNLIMITED) for name, value in dataclasses.asdict(rollout.limits).items()},
         },
         synthetic=bool(controller.identity.get("synthetic", False)),
     )

@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     controller, task = _controller(arguments.controller, arguments.task)
     rollout = Rollout(arguments.robot, task, arguments.seconds)
     fallback = LinearController(lqr_gain(rollout.robot, task), task)
-    conditions = nominal(task) if arguments.seed is None else sample_conditions(task, arguments.seed)
+    mass_kg = rollout.robot.mass_kg
+    conditions = nominal(task) if arguments.seed is None else sample_conditions(task, arguments.seed, mass_kg)
     print(f"image {image}", flush=True)
     flight = fly(rollout, image, controller or fallback, fallback, conditions, arguments.seed or 0)
     reference = fly(rollout, None, controller or fallback, fallback, conditions, arguments.seed or 0)

@@ -12,6 +12,7 @@ from robot_il.spec import SPEC_HASH
 
 COMMANDS = (
     "doctor",
+    "robot",
     "twin",
     "wiggle",
     "console",

@@ -17,7 +17,7 @@ from robot_il.cli.guarded import Outcome, fly
 from robot_il.cli.side_by_side import side_by_side
 from robot_il.control.device import State
 from robot_il.control.fallback import Fallback, lqr_fallback
-from robot_il.control.guard import Guard, GuardLimits
+from robot_il.control.guard import Guard, GuardLimits, limits_for
 from robot_il.control.lqr import STATE, discretise, linear_dynamics
 from robot_il.control.region import Region
 from robot_il.learning.evaluation import wilson_interval
@@ -74,7 +74,7 @@ def run_trial(trial: Trial) -> Outcome:
     """Flies one start with the fallback as the only driver."""
     robot = _robot(trial.robot_name)
     conditions, _ = draw_start(robot, trial.region, SHELLS[trial.shell], trial.seed)
-    limits = GuardLimits(switch_tilt_rad=math.inf)
+    limits = limits_for(robot, GuardLimits(switch_tilt_rad=math.inf))
     fallback = lqr_fallback(robot)
 
     def crew(twin: Twin, link: LockstepLink) -> Guard:

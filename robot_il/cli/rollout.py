@@ -14,7 +14,7 @@ from firmware_bridge.microcontroller import Microcontroller
 from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
-from robot_il.control.guard import Decision, Guard, GuardLimits
+from robot_il.control.guard import Decision, Guard, GuardLimits, limits_for
 from robot_il.control.loop import ControlLoop, LoopReport, NullSink, Sink
 from robot_il.control.supervisor import Reason
 from robot_il.learning.evaluation import Episode
@@ -53,6 +53,11 @@ class Rollout:
         """The robot's profile."""
         return _profile(self.robot_name)
 
+    @property
+    def limits(self) -> GuardLimits:
+        """Of the guard: none that could help a policy."""
+        return limits_for(self.robot, JUDGING)
+
     def run(
         self,
         controller: Controller,
@@ -77,7 +82,7 @@ class Rollout:
         link = line(twin)
         device = SerialDevice(link)
         device.open(self.rate_hz)
-        guard = Guard(controller, fallback, JUDGING, rate_hz=self.rate_hz)
+        guard = Guard(controller, fallback, self.limits, rate_hz=self.rate_hz)
         loop = ControlLoop(device, link.clock, guard, sink or NullSink(), watch, rate_hz=self.rate_hz)
         watch.loop = loop
         loop.observe(2)

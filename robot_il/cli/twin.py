@@ -67,10 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     from sim.server import Server
     from sim.twin import Twin
 
-    conditions = _conditions(arguments)
+    robot = load_robot(arguments.robot)
+    conditions = _conditions(arguments, robot.mass_kg)
     boot_id = secrets.randbelow(2**32 - 1) + 1
     with contextlib.ExitStack() as stack:
-        twin = Twin(load_robot(arguments.robot), conditions, arguments.seed, boot_id=boot_id, picked_up=True)
+        twin = Twin(robot, conditions, arguments.seed, boot_id=boot_id, picked_up=True)
         stack.callback(twin.close)
         terminal = PseudoTerminal(arguments.link)
         stack.callback(terminal.close)
@@ -88,10 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _conditions(arguments: argparse.Namespace) -> Conditions:
+def _conditions(arguments: argparse.Namespace, mass_kg: float) -> Conditions:
     from sim.conditions import Conditions, sample_conditions
 
-    base = sample_conditions(TASKS[arguments.random], arguments.seed) if arguments.random else Conditions()
+    base = sample_conditions(TASKS[arguments.random], arguments.seed, mass_kg) if arguments.random else Conditions()
     changes: dict[str, Any] = {}
     if arguments.push:
         changes["pushes"] = tuple(_push(text) for text in arguments.push)

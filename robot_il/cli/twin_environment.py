@@ -100,7 +100,8 @@ class TwinCollector:
         rollout = Rollout(self.robot, self.task, steps * CONTROL_PERIOD_S)
         fallback = LinearController(lqr_gain(rollout.robot, self.task), self.task)
         driver, sink = _Driver(actor, self.task), _Ticks()
-        result = rollout.run(driver, fallback, sample_conditions(self.task, draw), draw, sink)
+        conditions = sample_conditions(self.task, draw, rollout.robot.mass_kg)
+        result = rollout.run(driver, fallback, conditions, draw, sink)
         if driver.failure:
             raise TrainingError(
                 "a finite action within the action's range", driver.failure, "look at the run's metrics: it diverged"

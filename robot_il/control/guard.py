@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
 from robot_il.control.region import Region
 from robot_il.control.supervisor import Reason, Supervisor, SupervisorEvent, SupervisorState
+from robot_il.robot import Robot
 from robot_il.spec import CONTROL_RATE_HZ, LIMITS, STATE_SIGNALS, TORQUE_LIMIT_NM, Mode
 
 _S, _E = SupervisorState, SupervisorEvent
@@ -65,6 +66,8 @@ class GuardLimits:
         max_rescues: how often the controller may leave the region, or be late, and get the robot back; after that the
             fallback keeps it.
         settle_s: longest time the fallback takes to come to rest before a safe stop.
+        yaw_gain_nm_rad: heading hold, torque difference per rad of heading error.
+        yaw_damping_nm_s_rad: heading hold, torque difference per rad/s.
     """
 
     torque_nm: float = TORQUE_LIMIT_NM
@@ -77,6 +80,24 @@ class GuardLimits:
     regain_s: float = 1.0
     max_rescues: int = 3
     settle_s: float = 2.0
+    yaw_gain_nm_rad: float = 1.0
+    yaw_damping_nm_s_rad: float = 0.2
+
+
+def limits_for(robot: Robot, limits: GuardLimits | None = None) -> GuardLimits:
+    """Limits narrowed to what a robot's drives can give, with the heading hold that suits it.
+
+    Args:
+        robot: its profile.
+        limits: None for the usual ones.
+    """
+    limits = limits or GuardLimits()
+    return replace(
+        limits,
+        torque_nm=min(limits.torque_nm, 2.0 * robot.drive.torque_limit_nm),
+        yaw_gain_nm_rad=robot.heading.gain_nm_rad,
+        yaw_damping_nm_s_rad=robot.heading.damping_nm_s_rad,
+    )
 
 
 class Decision(NamedTuple):
@@ -120,8 +141,6 @@ class Guard:
         controller: who drives while all is well.
         fallback: who catches the robot when it is not; also brings it to rest before a safe stop.
         limits: the host's limits.
-        yaw_gain_nm_rad: heading hold, torque difference per rad of heading error.
-        yaw_damping_nm_s_rad: heading hold, torque difference per rad/s.
         region: from which the fallback can catch the robot; without one, a bound on the predicted lean stands for it.
         rate_hz: of the STATEs.
     """
@@ -131,8 +150,6 @@ class Guard:
         controller: Controller,
         fallback: Controller,
         limits: GuardLimits | None = None,
-        yaw_gain_nm_rad: float = 1.0,
-        yaw_damping_nm_s_rad: float = 0.2,
         region: Region | None = None,
         rate_hz: int = CONTROL_RATE_HZ,
     ) -> None:
@@ -144,8 +161,6 @@ class Guard:
         self.rate_hz = rate_hz
         self.failure = ""
         """What the controller did wrong, for the log."""
-        self._yaw_gain = yaw_gain_nm_rad
-        self._yaw_damping = yaw_damping_nm_s_rad
         self._newest: tuple[int, int] | None = None
         self._repeats = 0
         self._margin = math.nan
@@ -308,9 +323,9 @@ class Guard:
             # a robot that is held goes on from where it is, and does not spin after a heading that ran away from it
             ahead = self._yaw_reference + yaw_rate_wanted / self.rate_hz
             self._yaw_reference = min(max(ahead, state.yaw - LARGEST_YAW_LAG_RAD), state.yaw + LARGEST_YAW_LAG_RAD)
-        turn = self._yaw_gain * (self._yaw_reference - state.yaw) + self._yaw_damping * (
-            yaw_rate_wanted - state.yaw_rate
-        )
+        limits = self.limits
+        turn = limits.yaw_gain_nm_rad * (self._yaw_reference - state.yaw)
+        turn += limits.yaw_damping_nm_s_rad * (yaw_rate_wanted - state.yaw_rate)
         bound = LIMITS.wheel_torque_nm
         room = bound - abs(0.5 * total)
         turn = min(max(turn, -room), room)

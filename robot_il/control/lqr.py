@@ -90,7 +90,8 @@ def solve_lqr(robot: Robot, task: Task) -> tuple[np.ndarray, np.ndarray]:
     if np.any(A[np.ix_(chosen, left_out)]):
         raise ConfigError("observations that determine their own change", f"{task.observation}", "observe the rest too")
     Ad, Bd = discretise(A[np.ix_(chosen, chosen)], B[chosen], CONTROL_PERIOD_S)
-    Q = np.diag([1.0 / TOLERATED[name] ** 2 for name in task.observation])
-    R = np.array([[1.0 / TOLERATED_TORQUE_NM**2]])
+    tolerated, torque_nm = (TOLERATED, TOLERATED_TORQUE_NM) if robot.lqr is None else robot.lqr.tolerated
+    Q = np.diag([1.0 / tolerated[name] ** 2 for name in task.observation])
+    R = np.array([[1.0 / torque_nm**2]])
     P = solve_discrete_are(Ad, Bd, Q, R)
     return np.linalg.solve(R + Bd.T @ P @ Bd, Bd.T @ P @ Ad)[0], P

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robot_il.control.guard import GuardLimits
+from robot_il.control.guard import GuardLimits, limits_for
 from robot_il.control.lqr import lqr_gain
 from robot_il.control.region import RECOMPUTE, Region
 from robot_il.errors import ConfigError
@@ -54,7 +54,7 @@ def dependencies(robot: Robot, limits: GuardLimits | None = None) -> dict[str, A
         robot: its profile and URDF count with every byte: the verification in the twin used all of them.
         limits: of the guard; None for the usual ones.
     """
-    limits = limits or GuardLimits()
+    limits = limits_for(robot, limits)
     return {
         "profile_sha256": robot.sha256,
         "gain": lqr_gain(robot, TASKS["stand"]).tolist(),

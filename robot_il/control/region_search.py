@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_il.control.fallback import MOVING, cost_from_anywhere, place_to_rest
-from robot_il.control.guard import GuardLimits
+from robot_il.control.guard import GuardLimits, limits_for
 from robot_il.control.lqr import GRAVITY_M_S2, STATE, discretise, linear_dynamics, solve_lqr
 from robot_il.control.region import Region, Row
 from robot_il.control.region_file import RegionRecord, dependencies
@@ -105,7 +105,7 @@ def compute_region(
     """
     if not 0.0 < safety_factor <= 1.0:
         raise ConfigError("a safety factor above 0 and at most 1", f"{safety_factor}", "give a share, e.g. 0.9")
-    limits = limits or GuardLimits()
+    limits = limits_for(robot, limits)
     gain, P = solve_lqr(robot, TASKS["stand"])
     catches = [Catch(robot, limits, gain, P, variation) for variation in robots]
     tilt_rad = min(limits.tilt_rad, LIMITS.tilt_rad)
@@ -233,7 +233,8 @@ class Catch:
         """What the MCU demands of both drives together, and the drives can draw from a battery about to stop it."""
         drive = self._robot.drive
         step = 2.0 * LIMITS.wheel_torque_slew_nm_s * STEP_S
-        demanded = np.clip(commanded, last - step, last + step)
+        most = 2.0 * drive.torque_limit_nm
+        demanded = np.clip(np.clip(commanded, last - step, last + step), -most, most)
         wheel = state[4] - state[1]
         ahead = wheel * demanded > 0.0
         spare_v = np.maximum(0.0, LIMITS.battery_low_v - drive.torque_constant_nm_a * np.abs(wheel))

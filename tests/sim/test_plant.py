@@ -158,7 +158,10 @@ def test_placing_a_robot_keeps_its_wheels_angles_and_turns_it_to_the_heading(pla
     assert body.axle()[0] == pytest.approx([0.0, 0.0, 0.1], abs=1e-9)
 
 
-def test_a_urdf_that_the_engine_cannot_load_is_refused(robot: Robot, tmp_path) -> None:
-    missing = dataclasses.replace(robot, urdf_path=tmp_path / "missing.urdf")
+def test_a_body_that_the_engine_cannot_load_is_refused(robot: Robot) -> None:
+    chain = robot.chain
+    links = {"": chain.links["torso"], **{name: link for name, link in chain.links.items() if name != "torso"}}
+    joints = tuple(dataclasses.replace(joint, parent=joint.parent.replace("torso", "")) for joint in chain.joints)
+    nameless = dataclasses.replace(robot, chain=dataclasses.replace(chain, base="", links=links, joints=joints))
     with pytest.raises(ConfigError, match="PyBullet"):
-        Plant(missing, Conditions())
+        Plant(nameless, Conditions())
