@@ -14,6 +14,7 @@ COMMANDS = (
     "doctor",
     "robot",
     "twin",
+    "sysid",
     "wiggle",
     "console",
     "pad",

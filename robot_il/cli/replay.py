@@ -120,6 +120,10 @@ def _controller(flight: Flight, policy: Path | None) -> Controller:
         return recorded_intent(flight.ticks)
     controller: Controller
     controller = _policy(identity, policy) if name == "policy" else LinearController.from_identity(identity)
+    if "excitation" in identity:
+        from sim.excitation import ExcitedController
+
+        controller = ExcitedController.from_identity(controller, identity)
     if "operator" in identity:
         return RecordedTakeOver(controller, recorded_intent(flight.ticks))
     return controller

@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_il.cli import twin_compare
 from robot_il.errors import ConfigError
 from robot_il.spec import SPEC_HASH, TASKS
 
@@ -52,6 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="a condition, e.g. mass_scale=1.1",
     )
     parser.set_defaults(run=run)
+    twin_compare.add_parser(parser.add_subparsers(metavar="[compare]"))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""What a robot's figures are, from recordings of it: the equations, the fit, its intervals, and what stays unknown."""
