@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="robot-il-tests-")
+_HOME = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="robot-il-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 """No test meets the robots of whoever runs it, nor leaves any behind in their home."""
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
