@@ -26,8 +26,8 @@ import numpy as np
 from robot_il.cli.rollout import Rollout
 from robot_il.cli.sysid_data import SETTLED_S, to_stretch
 from robot_il.control.controllers import LinearController
-from robot_il.control.loop import NullSink
 from robot_il.control.lqr import lqr_gain
+from robot_il.control.sink import NullSink
 from robot_il.recording.motion import unbroken
 from robot_il.robot import Robot, load_robot
 from robot_il.spec import CONTROL_PERIOD_S, TASKS, TICK_DTYPE

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from robot_il.control.clock import Clock
-from robot_il.control.loop import Sink
+from robot_il.control.sink import Sink
 from robot_il.recording.episode_book import BY_RECORDING, UNLABELED
+from robot_il.recording.operations import EPISODE_EVENT, LABEL_WORDS
 
-LABELS_OF = {"good": "expert", "ok": "suboptimal", "bad": "undesirable"}
-_EVENT = "episode"
+_LABELS = {word: label for label, word in LABEL_WORDS.items()}
 
 
 class EpisodeKeys:
@@ -41,8 +41,8 @@ class EpisodeKeys:
         elif action == "redo":
             self._redo()
         elif self._count:
-            self._sink.event(_EVENT, op="label", id=self._newest, label=LABELS_OF[action])
-            self._say(f"episode {self._newest} is {action}: {LABELS_OF[action]}")
+            self._sink.event(EPISODE_EVENT, op="label", id=self._newest, label=_LABELS[action])
+            self._say(f"episode {self._newest} is {action}: {_LABELS[action]}")
         else:
             self._say("no episode yet: Enter starts one")
 
@@ -51,7 +51,7 @@ class EpisodeKeys:
         if not self._open:
             return
         self._open = False
-        self._sink.event(_EVENT, op="stop", id=self._newest, stop_ns=self._clock.now_ns())
+        self._sink.event(EPISODE_EVENT, op="stop", id=self._newest, stop_ns=self._clock.now_ns())
         self._say(f"episode {self._newest} stopped: 1 good, 2 ok, 3 bad, Backspace again")
 
     @property
@@ -62,13 +62,13 @@ class EpisodeKeys:
         self._count += 1
         self._open = True
         start = {"start_ns": self._clock.now_ns(), "task": self._task, "mode": self._mode}
-        self._sink.event(_EVENT, op="start", id=self._newest, **start)
+        self._sink.event(EPISODE_EVENT, op="start", id=self._newest, **start)
         if self._label != UNLABELED:
-            self._sink.event(_EVENT, op="label", id=self._newest, label=self._label, by=BY_RECORDING)
+            self._sink.event(EPISODE_EVENT, op="label", id=self._newest, label=self._label, by=BY_RECORDING)
         self._say(f"episode {self._newest} started")
 
     def _redo(self) -> None:
         self.finish()
         if self._count:
-            self._sink.event(_EVENT, op="delete", id=self._newest)
+            self._sink.event(EPISODE_EVENT, op="delete", id=self._newest)
         self._start()

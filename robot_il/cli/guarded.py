@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.device import State
 from robot_il.control.guard import Decision, Guard
-from robot_il.control.loop import ControlLoop, NullSink, Sink
+from robot_il.control.loop import ControlLoop
 from robot_il.control.region import Region
+from robot_il.control.sink import NullSink, Sink
 from robot_il.robot import Robot
 from robot_il.spec import CONTROL_RATE_HZ
 from sim.conditions import Conditions

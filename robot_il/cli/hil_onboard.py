@@ -17,8 +17,8 @@ from robot_il.cli.c_policy import ProvenC, write_proven_c
 from robot_il.cli.hil_rig import Flight, fly
 from robot_il.cli.rollout import Rollout
 from robot_il.control.controllers import LinearController
-from robot_il.control.loop import NullSink
 from robot_il.control.replay import BOUND_NM
+from robot_il.control.sink import NullSink
 from robot_il.errors import PolicyError
 from robot_il.learning.export_c import MULTIPLY_ADDS_A_TICK
 from robot_il.spec import TASKS, TICK_DTYPE, Task

@@ -15,7 +15,7 @@ from firmware_bridge.hostlib import Board, Firmware
 from firmware_bridge.microcontroller import Microcontroller
 from robot_il.cli.rollout import Rollout
 from robot_il.control.controllers import Controller
-from robot_il.control.loop import Sink
+from robot_il.control.sink import Sink
 from robot_il.learning.evaluation import Episode
 from robot_il.spec import MESSAGES
 from sim.conditions import Conditions

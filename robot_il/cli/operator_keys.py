@@ -8,8 +8,9 @@ from robot_il.cli.episode_keys import EpisodeKeys
 from robot_il.cli.hands import OpenHands
 from robot_il.cli.keyboard import Keyboard
 from robot_il.control.device import Device
-from robot_il.control.loop import ControlLoop, Sink
+from robot_il.control.loop import ControlLoop
 from robot_il.control.pad_layout import ACTIONS
+from robot_il.control.sink import Sink
 from robot_il.control.teleop import Stick, read_request
 
 KEYS = {

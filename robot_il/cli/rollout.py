@@ -15,7 +15,8 @@ from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
 from robot_il.control.guard import Decision, Guard, GuardLimits, limits_for
-from robot_il.control.loop import ControlLoop, LoopReport, NullSink, Sink
+from robot_il.control.loop import ControlLoop, LoopReport
+from robot_il.control.sink import NullSink, Sink
 from robot_il.control.supervisor import Reason
 from robot_il.learning.evaluation import Episode
 from robot_il.robot import Robot, load_robot

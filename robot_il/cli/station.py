@@ -36,7 +36,7 @@ from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
 from robot_il.control.teleop import Stick, Teleop, read_request
 from robot_il.errors import ArmingError, ConfigError, LinkError, LogError, RobotIlError
-from robot_il.recording.operations import well_formed
+from robot_il.recording.operations import EPISODE_EVENT, well_formed
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
@@ -52,7 +52,7 @@ UNLIMITED_RESCUES = 1_000_000
 """A person gets the robot back after every rescue; the rescue is marked, and is no demonstration."""
 STAND = TASKS["stand"]
 _INTERRUPTS = ("estop", "stop", "quit")
-"""What is obeyed while the wheels are nudged; all else waits for the end of it."""
+"""What is obeyed while the checklist runs or the wheels are nudged; all else waits for the end of it."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Station:
             if self._driving:
                 self._tell_phase("stopping", self._run)
         elif do == "episode":
-            self._recorder.event("episode", **well_formed(request.get("operation")))
+            self._recorder.event(EPISODE_EVENT, **well_formed(request.get("operation")))
         elif do == "quit":
             self._quitting = True
             self._loop.request_stop()
@@ -176,7 +176,7 @@ class Station:
             ConfigError, PolicyError: there is no such mode, or the policy cannot be used.
         """
         mode, assist = str(request.get("mode", "assisted")), str(request.get("assist", "velocity"))
-        if request.get("task", STAND.name) not in TASKS:
+        if str(request.get("task", STAND.name)) not in TASKS:
             raise ConfigError(f"a task of {', '.join(TASKS)}", repr(request["task"])[:40], "choose one")
         policy, self_test = self._policy(request) if mode == "shared" else (None, None)
         rate_hz = self._identity.rate_hz
@@ -202,22 +202,28 @@ class Station:
                 self._loop, self._identity, self._robot, controller, self._recorder, folder, self_test
             )
             tell(self._connection, kind="checks", checks=[asdict(check) for check in checks])
+            self._heed("the checklist to its end", "check or arm again")
             if all(check.passed for check in checks):
                 break
-            self._device.request("disarm")  # a stop that an earlier run left latched
         return checks
+
+    def _heed(self, doing: str, remedy: str) -> None:
+        """Ends what is being done before the wheels may turn, where a stop waits to be obeyed or the page is gone.
+
+        Raises:
+            ArmingError: naming what was asked for, which is obeyed next.
+        """
+        asked = [read_request(text).get("do") for text in self._stick.requests]
+        interrupt = next((str(do) for do in asked if do in _INTERRUPTS), "")
+        if interrupt or self._hands.closed:
+            raise ArmingError(doing, interrupt or "no page any more", remedy)
 
     def _wiggle(self) -> None:
         self._tell_phase("checking")
-        interrupted = ""
 
         def watch() -> None:
-            nonlocal interrupted
             self._stick.look(self._clock.now_ns())
-            asked = [read_request(text).get("do") for text in self._stick.requests]
-            interrupted = next((str(do) for do in asked if do in _INTERRUPTS), "")
-            if interrupted or self._hands.closed:
-                raise ArmingError("wheels nudged to the end", interrupted or "no page any more", "nudge them again")
+            self._heed("wheels nudged to the end", "nudge them again")
 
         checks = nudge_wheels(self._device, self._clock, self._identity.robot_id, self._robot, watch)
         self._recorder.event("wheels_nudged", found=[check.found for check in checks])

@@ -9,7 +9,6 @@ import numpy as np
 
 from robot_il.cli.sysid_data import Recordings
 from robot_il.cli.sysid_profile import sensor_noise
-from robot_il.errors import ConfigError
 from robot_il.robot import Robot
 from sim.identification.equations import NAMES
 from sim.identification.identify import Identified, plausible, profile_values
@@ -121,7 +120,7 @@ def write_page(out: Path, robot: Robot, recordings: Recordings, found: Identifie
         ConfigError: it cannot be written.
     """
     from robot_il.learning import figures_sysid
-    from robot_il.learning.report_html import Text, figure, heading, note, page, table
+    from robot_il.learning.report_html import Text, figure, heading, note, save_page, table
 
     overlay = figures_sysid.Overlay(*_shown(found))
     names = [NAMES[index] for index in found.spread.chosen]
@@ -144,10 +143,4 @@ def write_page(out: Path, robot: Robot, recordings: Recordings, found: Identifie
         note("A singular value tells by how many standard deviations a combination changes the recording per 100 %."),
         table(("singular value", "combination"), combinations),
     ]
-    temporary = out.with_name(out.name + ".part")
-    try:
-        temporary.write_text(page(sections, "robot-il sysid"), encoding="utf-8")
-        temporary.replace(out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ConfigError(f"to write {out}", error.strerror or str(error), "choose another place") from error
+    save_page(out, sections, "robot-il sysid")

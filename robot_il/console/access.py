@@ -47,8 +47,8 @@ class Access:
     @property
     def url(self) -> str:
         """What a person opens, token included."""
-        host = "localhost" if is_local(self.host) else self.host
-        if _address(self.host) is not None and _address(self.host).is_unspecified:  # type: ignore[union-attr]
+        host, address = "localhost" if is_local(self.host) else self.host, _address(self.host)
+        if address is not None and address.is_unspecified:
             host = socket.gethostname()
         query = f"?token={self.token}" if self.token else ""
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/{query}"

@@ -10,9 +10,9 @@ from nicegui import ui
 from robot_il.console.episode_desk import Entry, Operation
 from robot_il.console.parts import icon_press, press, set_filled
 from robot_il.console.readings import Sketch, Unreadable
-from robot_il.console.theme import LABEL_TONES, LABEL_WORDS, set_tone
+from robot_il.console.theme import LABEL_TONES, set_tone
 from robot_il.recording.episode_book import BY_PROPOSAL, UNLABELED
-from robot_il.recording.operations import MAX_NOTE
+from robot_il.recording.operations import LABEL_WORDS, MAX_NOTE
 
 BUTTONS: Final = ("expert", "suboptimal", "undesirable")
 """Labels that are one press away, the best first."""

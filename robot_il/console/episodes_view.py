@@ -15,10 +15,11 @@ from robot_il.console.episode_cutter import EpisodeCutter
 from robot_il.console.episode_desk import Entry, EpisodeDesk, Operation, count_labels, undoing
 from robot_il.console.episode_row import EpisodeRow
 from robot_il.console.parts import line, press, set_filled
-from robot_il.console.theme import LABEL_TONES, LABEL_WORDS, set_tone
+from robot_il.console.theme import LABEL_TONES, set_tone
 from robot_il.console.visit import tell
 from robot_il.errors import RobotIlError
 from robot_il.recording.episodes import new_id
+from robot_il.recording.operations import LABEL_WORDS
 
 if TYPE_CHECKING:
     from robot_il.console.folders import Folders

@@ -15,9 +15,10 @@ from robot_il.console.episode_desk import Entry, EpisodeDesk
 from robot_il.console.job_cards import JobCards
 from robot_il.console.learning_commands import Command
 from robot_il.console.parts import press
-from robot_il.console.theme import LABEL_TONES, LABEL_WORDS, set_tone
+from robot_il.console.theme import LABEL_TONES, set_tone
 from robot_il.console.visit import tell
 from robot_il.errors import RobotIlError
+from robot_il.recording.operations import LABEL_WORDS
 from robot_il.spec import LABELS
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from robot_il.console.station_link import StationLink
 from robot_il.control.operator import Hand
 from robot_il.errors import LinkError, LogError, RobotIlError
 from robot_il.recording.episodes import Episode, EpisodeBook, new_id, propose
+from robot_il.recording.operations import EPISODE_EVENT
 from robot_il.recording.ring import KIND_EVENT, KIND_TICK
 from robot_il.robot import Robot, load_robot
 from robot_il.spec import CONTROL_RATE_HZ, Mode
@@ -227,7 +228,7 @@ class Station:
     def _take_event(self, event: dict[str, Any]) -> None:
         self.events = [*self.events[1 - EVENTS_KEPT :], event]
         name, detail = event["name"], event["detail"]
-        if name == "episode":
+        if name == EPISODE_EVENT:
             try:
                 self.book.apply(detail)
             except LogError as error:

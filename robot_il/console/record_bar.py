@@ -9,8 +9,9 @@ from nicegui import ui
 from nicegui.events import KeyEventArguments
 
 from robot_il.console.header import clock_text, open_seconds
-from robot_il.console.theme import LABEL_TONES, LABEL_WORDS, set_tone
+from robot_il.console.theme import LABEL_TONES, set_tone
 from robot_il.console.visit import Visit
+from robot_il.recording.operations import LABEL_WORDS
 
 if TYPE_CHECKING:
     from robot_il.console.model import Station

@@ -12,6 +12,7 @@ import numpy as np
 
 from robot_il.control.guard import LoopInput
 from robot_il.control.supervisor import Reason, SupervisorState
+from robot_il.recording.operations import EPISODE_EVENT
 from robot_il.spec import SIGNALS, TICK_SIGNALS, Fault, Mode
 
 SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -29,7 +30,7 @@ FIRST: Final = (
     "margin", "mode", "faults", "battery",
 )  # fmt: skip
 """Signals that a person looks for; the others follow in the order of the log."""
-UNTOLD: Final = ("episode",)
+UNTOLD: Final = (EPISODE_EVENT,)
 """Events that mark no place on the slider: what a person says of a stretch, not what happened at a time."""
 
 

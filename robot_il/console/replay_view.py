@@ -19,9 +19,9 @@ from robot_il.console.readings import Stretch, Unreadable
 from robot_il.console.replay import SPEEDS, Player
 from robot_il.console.replay_parts import Strip, ValueTable, Window
 from robot_il.console.robot_3d import Robot3D
-from robot_il.console.theme import LABEL_WORDS
 from robot_il.console.visit import tell
 from robot_il.errors import RobotIlError
+from robot_il.recording.operations import LABEL_WORDS
 
 if TYPE_CHECKING:
     from robot_il.console.folders import Folders

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nicegui import app, ui
 
+from robot_il.recording.operations import LABEL_WORDS
 from robot_il.spec import LABELS
 
 WEB = Path(__file__).parent / "web"
@@ -39,8 +40,6 @@ PHASES = {
 AT_REST = ("absent", "idle")
 """Phases in which the space bar types a space; in all others it is the emergency stop."""
 
-LABEL_WORDS = {"expert": "good", "suboptimal": "ok", "undesirable": "bad", "unlabeled": "no label"}
-"""What the labels of ``spec.LABELS`` are called on the page."""
 LABEL_TONES = {"expert": "live", "suboptimal": "warn", "undesirable": "alarm", "unlabeled": "off"}
 
 assert set(LABEL_WORDS) == set(LABELS) == set(LABEL_TONES), "each label needs a word and a colour"

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from robot_il.control.clock import ArrivalGrid, Clock
 from robot_il.control.device import Device, State
 from robot_il.control.guard import NO_INPUT, Decision, Guard, LoopInput
+from robot_il.control.sink import NullSink, Sink
 from robot_il.control.supervisor import SupervisorEvent, SupervisorState
 from robot_il.errors import LinkError
 from robot_il.spec import CONTROL_RATE_HZ, HOST_SIGNALS, STATE_SIGNALS, TICK_SIGNALS, Event, Fault, Reject
@@ -38,19 +39,6 @@ _CHAIN = [signal.name for signal in (*STATE_SIGNALS, *HOST_SIGNALS)]
 _in_tick_order = itemgetter(*(_CHAIN.index(signal.name) for signal in TICK_SIGNALS))
 _CODES = {"u8": "Q", "i8": "q", "u4": "I", "f4": "f", "u2": "H", "u1": "B"}
 _ROW = struct.Struct("<" + "".join(_CODES[signal.dtype] for signal in TICK_SIGNALS))
-
-
-class Sink(Protocol):
-    """Where ticks and events go: the recorder, or nowhere."""
-
-    def tick(self, row: bytes) -> None:
-        """Takes one packed row of ``spec.TICK_DTYPE``; must not block."""
-
-    def event(self, name: str, **detail: object) -> None:
-        """Takes one named event with its details."""
-
-    def hand(self, row: bytes) -> None:
-        """Takes one packed row of ``spec.HAND_DTYPE``; must not block."""
 
 
 class Operator(Protocol):
@@ -77,19 +65,6 @@ class Arrival(NamedTuple):
 
     state: State
     receive_ns: int
-
-
-class NullSink:
-    """Keeps nothing."""
-
-    def tick(self, row: bytes) -> None:
-        """Drops the row."""
-
-    def event(self, name: str, **detail: object) -> None:
-        """Drops the event."""
-
-    def hand(self, row: bytes) -> None:
-        """Drops the row."""
 
 
 @dataclass

@@ -17,8 +17,9 @@ import numpy as np
 
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
-from robot_il.control.loop import OPERATOR_SILENT_NS, Sink
+from robot_il.control.loop import OPERATOR_SILENT_NS
 from robot_il.control.operator import Hand, pack_hand
+from robot_il.control.sink import Sink
 from robot_il.control.takeover import LARGEST_VELOCITY_M_S, VelocityDriver
 from robot_il.errors import ConfigError
 from robot_il.robot import Robot

@@ -10,7 +10,7 @@ from typing import Final
 from robot_il.errors import ConfigError
 from robot_il.learning import figures_check
 from robot_il.learning.figures_log import recording
-from robot_il.learning.report_html import Text, figure, heading, note, page, table
+from robot_il.learning.report_html import Text, figure, heading, note, save_page, table
 from robot_il.recording.check_episodes import EpisodeReport, Examination, Step
 from robot_il.recording.findings import FAIL, OK
 from robot_il.recording.scores import ABOUT, shown
@@ -38,13 +38,7 @@ def write_page(out: Path, found: Examination, step: Step = lambda done, most, te
         step(number, len(found.episodes), entry.name)
         sections += _episode(entry, drawn=number in drawn)
     step(len(found.episodes), len(found.episodes), "writing")
-    temporary = out.with_name(out.name + ".part")
-    try:
-        temporary.write_text(page(sections, "robot-il log check"), encoding="utf-8")
-        temporary.replace(out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ConfigError(f"to write {out}", error.strerror or str(error), "choose another place") from error
+    save_page(out, sections, "robot-il log check")
 
 
 def _drawn(found: Examination) -> set[int]:

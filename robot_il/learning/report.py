@@ -14,7 +14,7 @@ from typing import Any, Final
 from robot_il.errors import ConfigError
 from robot_il.learning import figures
 from robot_il.learning.comparison import Spread
-from robot_il.learning.report_html import Text, figure, heading, note, number, page, read_json, table
+from robot_il.learning.report_html import Text, figure, heading, note, number, read_json, save_page, table
 from robot_il.learning.report_training import training_sections
 from robot_il.recording.check import CheckReport, check
 from robot_il.recording.findings import FAIL, OK
@@ -52,12 +52,7 @@ def write_report(
     ]
     if not sections:
         raise ConfigError("a recording, a run or an evaluation to report on", "nothing", "name at least one")
-    temporary = out.with_name(out.name + ".part")
-    try:
-        temporary.write_text(page(sections), encoding="utf-8")
-        temporary.replace(out)
-    except OSError as error:
-        raise ConfigError(f"to write {out}", error.strerror or str(error), "choose another place") from error
+    save_page(out, sections)
 
 
 def _demonstrations(logs: Sequence[Log]) -> list[str]:

@@ -47,6 +47,21 @@ class Text:
     bad: bool = False
 
 
+def save_page(out: Path, sections: Iterable[str], title: str = "robot-il report") -> None:
+    """Writes the whole page under a temporary name, then gives it its own.
+
+    Raises:
+        ConfigError: it cannot be written; nothing is left behind.
+    """
+    temporary = out.with_name(out.name + ".part")
+    try:
+        temporary.write_text(page(sections, title), encoding="utf-8")
+        temporary.replace(out)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigError(f"to write {out}", error.strerror or str(error), "choose another place") from error
+
+
 def page(sections: Iterable[str], title: str = "robot-il report") -> str:
     """The whole page."""
     title = html.escape(title)

@@ -24,7 +24,7 @@ from robot_il.recording.episode_journal import (
     left_behind,
     read_journal,
 )
-from robot_il.recording.operations import well_formed
+from robot_il.recording.operations import EPISODE_EVENT, well_formed
 from robot_il.recording.proposal import propose
 from robot_il.recording.reader import Log, read_log
 from robot_il.recording.rewrite import RECORDING_SUFFIX
@@ -44,7 +44,6 @@ __all__ = [
     "read_with_book",
 ]
 
-EPISODE_EVENT: Final = "episode"
 WHOLE: Final = "whole"
 """Id of the one episode of a recording that knows of none."""
 SESSION_CONTROLLER: Final = "session"

@@ -14,6 +14,10 @@ from typing import Any, Final, NoReturn
 from robot_il.errors import LogError
 from robot_il.spec import LABELS, TASKS
 
+EPISODE_EVENT: Final = "episode"
+"""Name of the events of a log that carry an operation."""
+LABEL_WORDS: Final = {"expert": "good", "suboptimal": "ok", "undesirable": "bad", "unlabeled": "no label"}
+"""What the labels of ``spec.LABELS`` are called where a person drives: on the page and by the keys of a terminal."""
 MAX_OPERATION_BYTES: Final = 3500
 """Bound on one operation as JSON; with its event around it, it fits into a record of the ring."""
 MAX_NOTE: Final = 500

@@ -16,20 +16,11 @@ from robot_il.control.pad_layout import Axis
 from robot_il.control.pad_map import find_pad_map, write_pad_map
 from robot_il.errors import ConfigError
 from robot_il.spec import HandDevice
-from tests.cli.virtual_pads import VirtualPad
+from tests.cli.virtual_pads import VirtualPad, no_maps_of_ones_own, pads
+
+__all__ = ["no_maps_of_ones_own", "pads"]
 
 pytest.importorskip("pygame")
-
-
-@pytest.fixture(autouse=True)
-def no_maps_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-
-@pytest.fixture
-def pads() -> Iterator[SdlPads]:
-    with SdlPads() as pads:
-        yield pads
 
 
 def test_where_no_pad_is_the_command_says_so_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,9 @@ from robot_il.control.pad_map import find_pad_map, map_from_sdl, write_pad_map
 from robot_il.control.teleop import read_request
 from robot_il.errors import ConfigError, LinkError
 from robot_il.spec import HandDevice
-from tests.cli.virtual_pads import VirtualPad, database
+from tests.cli.virtual_pads import VirtualPad, database, no_maps_of_ones_own, pads
+
+__all__ = ["no_maps_of_ones_own", "pads"]
 
 pytest.importorskip("pygame")
 
@@ -30,17 +32,6 @@ LEFT_X, LEFT_Y = 0, 1
 DEADMAN, STOP, ESTOP = 9, 1, 4
 """Of the pad that SDL makes up, by what SDL's own database says of it."""
 PERIOD_NS = PERIOD_MS * 1_000_000
-
-
-@pytest.fixture(autouse=True)
-def no_maps_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-
-@pytest.fixture
-def pads() -> Iterator[SdlPads]:
-    with SdlPads() as pads:
-        yield pads
 
 
 class Read:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +60,9 @@ class Visit:
             await asyncio.sleep(0.02)
 
     async def arm(self, mode: str) -> None:
+        if self.station.phase == "fault":  # a busy machine stopped the robot
+            self.station.clear()
+            await self.until(lambda: self.station.phase == "idle", "cleared")
         self.station.arm(mode)
         await self.until(lambda: self.station.phase == "driving", f"armed in {mode}")
         await asyncio.sleep(0.5)
@@ -126,6 +130,15 @@ class Visit:
         self.seen["lost"] = station.report
         person.silent, person.forward = False, 0.0
         await asyncio.sleep(2.5)
+        station.arm("assisted")
+        station.estop()  # while the checklist runs
+        await self.until(lambda: station.refusal is not None and station.phase == "fault", "not armed any more")
+        self.seen["overtaken"] = station.refusal
+        station.arm("assisted")
+        await self.until(lambda: station.refusal is not None and station.phase == "fault", "refused while latched")
+        self.seen["while latched"] = station.refusal
+        station.clear()
+        await self.until(lambda: station.phase == "idle", "cleared")
         await self.arm("assisted")
         station.estop()
         await self.until(lambda: station.phase == "fault", "latched")
@@ -156,6 +169,13 @@ def visit(tmp_path_factory):
 @pytest.fixture(scope="module")
 def log(visit):
     return read_log(visit.station.log, allow_incomplete=False)
+
+
+@pytest.fixture
+def folders(tmp_path) -> Folders:
+    folders = Folders(tmp_path)
+    folders.make()
+    return folders
 
 
 def runs(log) -> list[np.ndarray]:
@@ -225,6 +245,15 @@ def test_an_emergency_stop_latches_until_it_is_cleared(visit, log):
     assert stopped["mode"][-1] == Mode.DISARMED
 
 
+def test_an_emergency_stop_overtakes_the_arming_that_was_asked_for_before_it(visit, log):
+    assert (visit.seen["overtaken"]["do"], visit.seen["overtaken"]["came"]) == ("arm", "estop")
+    assert len(runs(log)) == 4
+
+
+def test_arming_does_not_clear_a_latched_stop(visit):
+    assert "MCU ready (ESTOPPED" in visit.seen["while latched"]["came"]
+
+
 def test_episodes_and_labels_are_in_the_log_itself(visit, log):
     first, last = book_of(log).episodes
     assert (first.mode, first.label, last.mode, last.label) == ("assisted", "expert", "shared", "unlabeled")
@@ -252,10 +281,7 @@ def test_a_session_of_several_runs_replays_bit_for_bit(visit, capsys):
     assert "all torques are bit-equal" in printed
 
 
-def test_a_port_that_is_not_there_is_told_with_what_to_do(tmp_path):
-    folders = Folders(tmp_path)
-    folders.make()
-
+def test_a_port_that_is_not_there_is_told_with_what_to_do(folders):
     async def try_it() -> Station:
         with Stations("reference", 200) as stations:
             station = Station(stations.start, folders, "reference")
@@ -273,18 +299,23 @@ def test_a_port_that_is_not_there_is_told_with_what_to_do(tmp_path):
     assert not list(folders.sessions.iterdir())
 
 
-def test_a_robot_whose_log_cannot_be_written_comes_to_rest_and_the_person_is_told(tmp_path):
-    folders = Folders(tmp_path)
-    folders.make()
+@contextlib.asynccontextmanager
+async def sitting_before(folders: Folders) -> AsyncIterator[tuple[Stations, Visit, asyncio.Task]]:
+    """A person at the stick of a twin that is connected and idle."""
+    with Stations("reference", 200) as stations:
+        station = Station(stations.start, folders, "reference")
+        visit = Visit(station, Person(station))
+        await station.connect(None)
+        await visit.until(lambda: station.phase == "idle" and station.newest is not None, "connected")
+        sitting = asyncio.create_task(visit.person.sit())
+        await asyncio.sleep(0.2)
+        yield stations, visit, sitting
 
+
+def test_a_robot_whose_log_cannot_be_written_comes_to_rest_and_the_person_is_told(folders):
     async def lose_the_log() -> Station:
-        with Stations("reference", 200) as stations:
-            station = Station(stations.start, folders, "reference")
-            visit = Visit(station, Person(station))
-            await station.connect(None)
-            await visit.until(lambda: station.phase == "idle" and station.newest is not None, "connected")
-            sitting = asyncio.create_task(visit.person.sit())
-            await asyncio.sleep(0.2)
+        async with sitting_before(folders) as (stations, visit, sitting):
+            station = visit.station
             await visit.arm("assisted")
             os.kill(writer_of(stations._station.pid), signal.SIGKILL)
             await visit.until(lambda: bool(station.log_failure), "told")
@@ -310,18 +341,10 @@ def writer_of(station: int) -> int:
     return next(int(pid) for pid in children if b"writer_process" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
-def test_a_station_whose_console_dies_brings_the_robot_to_rest_and_finishes_its_log(tmp_path):
-    folders = Folders(tmp_path)
-    folders.make()
-
+def test_a_station_whose_console_dies_brings_the_robot_to_rest_and_finishes_its_log(folders):
     async def die() -> None:
-        with Stations("reference", 200) as stations:
-            station = Station(stations.start, folders, "reference")
-            visit = Visit(station, Person(station))
-            await station.connect(None)
-            await visit.until(lambda: station.phase == "idle" and station.newest is not None, "connected")
-            sitting = asyncio.create_task(visit.person.sit())
-            await asyncio.sleep(0.2)
+        async with sitting_before(folders) as (stations, visit, sitting):
+            station = visit.station
             visit.person.forward = 0.5
             await visit.arm("assisted")
             sitting.cancel()

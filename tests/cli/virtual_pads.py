@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from robot_il.cli.sdl_pads import SdlPads
 
 _GAMEPAD = 1
 FULL = 32767
@@ -25,6 +30,17 @@ def database() -> list[tuple[str, str, dict[str, str]]]:
     count = library.SDL_GameControllerNumMappings()
     rows = [library.SDL_GameControllerMappingForIndex(index).decode().split(",") for index in range(count)]
     return [(guid, name, dict(entry.split(":", 1) for entry in rest if ":" in entry)) for guid, name, *rest in rows]
+
+
+@pytest.fixture(autouse=True)
+def no_maps_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def pads() -> Iterator[SdlPads]:
+    with SdlPads() as pads:
+        yield pads
 
 
 class VirtualPad:

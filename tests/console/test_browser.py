@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Error, Request
 
 from robot_il.cli.known_robots import remember
-from robot_il.console.theme import LABEL_WORDS
 from robot_il.recording.episodes import book_of
+from robot_il.recording.operations import LABEL_WORDS
 from robot_il.recording.reader import Log, read_log
 from robot_il.robot import load_robot
 from robot_il.spec import HandDevice

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from robot_il.console.record_bar import LABEL_KEYS
-from robot_il.console.theme import LABEL_WORDS
 from robot_il.console.visit import tell
 from robot_il.errors import LogError
 from robot_il.recording.episodes import book_of
+from robot_il.recording.operations import LABEL_WORDS
 from robot_il.recording.reader import read_log
 from tests.console.conftest import Console, Visitor, until
 
