@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     folders.make()
     for recovery in recover_folder(folders.sessions):
         print(recovery.line, flush=True)
+    _check_address(arguments.host, arguments.port)
     access = access_for(arguments.host, arguments.port)
     with Stations(arguments.robot, arguments.rate, arguments.push) as stations:
         station = Station(stations.start, folders, arguments.robot)
@@ -80,3 +81,25 @@ def run(arguments: argparse.Namespace) -> int:
             ws_max_size=LARGEST_MESSAGE_BYTES,
         )
     return 0
+
+
+def _check_address(host: str, port: int) -> None:
+    """Makes sure, before its address is told to anybody, that the page can be served there.
+
+    Raises:
+        ConfigError: no port, no address of this machine, or one that is taken.
+    """
+    import socket
+
+    from robot_il.errors import ConfigError
+
+    if not 1 <= port <= 65535:
+        raise ConfigError("a --port from 1 to 65535", f"{port}", "choose another, e.g. 8200")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: a port just left is free
+            trial.bind(address)
+    except OSError as error:
+        remedy = "choose another --host or --port; a console may be open already"
+        raise ConfigError(f"an address of this machine that is free, not {host}:{port}", str(error), remedy) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robot_il.cli.episode_choice import add_naming, add_seconds, chosen, instant, named, one, span
+from robot_il.cli.episode_choice import add_naming, add_seconds, chosen, first_ns, instant, named, one, span
 from robot_il.errors import ConfigError
 from robot_il.spec import TASKS
 
@@ -69,8 +69,23 @@ def trim(args: argparse.Namespace) -> None:
     episode = one(args.file, book, args.episode)
     start_ns = episode.start_ns if args.start is None else instant(log, args.start)
     stop_ns = episode.stop_ns if args.stop is None else instant(log, args.stop)
+    _check_recorded(log, episode, start_ns, stop_ns)
     book = edit(log, [{"op": "trim", "id": episode.id, "start_ns": start_ns, "stop_ns": stop_ns}])
     print(f"{args.file}: {span(log, book.get(episode.id))}")
+
+
+def _check_recorded(log: Log, episode: Episode, start_ns: int, stop_ns: int | None) -> None:
+    """Holds a stretch to what was recorded of an episode, and speaks of it in seconds of the log, as its user does."""
+    if episode.recorded_ns is None or stop_ns is None:
+        return  # it is being recorded, which the edit itself refuses
+    low_ns, high_ns = episode.recorded_ns
+    if not low_ns <= start_ns < stop_ns <= high_ns:
+        low_s, high_s, start_s, stop_s = ((at - first_ns(log)) / 1e9 for at in (low_ns, high_ns, start_ns, stop_ns))
+        raise ConfigError(
+            f"a stretch of {episode.id} as it was recorded, from {low_s:.3f} to {high_s:.3f} s of the log",
+            f"{start_s:.3f} to {stop_s:.3f} s",
+            "choose --from and --to within it",
+        )
 
 
 def split(args: argparse.Namespace) -> None:

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot_il.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -38,9 +40,18 @@ class Folders:
         return self.root / "policies"
 
     def make(self) -> None:
-        """Makes those that are missing."""
+        """Makes those that are missing.
+
+        Raises:
+            ConfigError: one cannot be made.
+        """
         for folder in (self.sessions, self.datasets, self.runs, self.policies):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    "a folder that can be written to", f"{folder}: {error.strerror}", "choose another with --data"
+                ) from error
 
     def new_session(self) -> Path:
         """Path of a log that is not there yet, named after the time of day."""

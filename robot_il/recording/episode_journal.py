@@ -242,8 +242,12 @@ def _content(path: Path, descriptor: int) -> bytes:
     if size > MAX_JOURNAL_BYTES:
         raise LogError(f"a journal of at most {MAX_JOURNAL_BYTES} bytes", f"{size} in {path}", "move it away")
     content = b""
-    while part := os.pread(descriptor, size - len(content), len(content)):
-        content += part
+    try:
+        while part := os.pread(descriptor, size - len(content), len(content)):
+            content += part
+    except OSError as error:  # a folder of that name, a disk that fails
+        came = error.strerror or str(error)
+        raise LogError(f"a journal in {path}", came, "move it away to go on without it") from error
     _check_version(path, content)
     return content
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -201,3 +202,26 @@ def test_an_export_that_is_refused_leaves_nothing_behind(tmp_path: Path, capsys:
     assert main(["export", str(tmp_path / "nowhere"), "--c", str(tmp_path / "c")]) == 1
     assert "expected a policy file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+def test_a_console_on_a_port_that_is_none(capfd, tmp_path: Path, port: int) -> None:
+    assert "1 to 65535" in refused(capfd, "console", "--port", str(port), "--data", tmp_path)
+
+
+def test_a_console_on_a_port_that_is_taken(capfd, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"127.0.0.1:{port}" in refused(capfd, "console", "--port", str(port), "--data", tmp_path)
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "203.0.113.7"], ids=["no address", "another machine's"])
+def test_a_console_on_an_address_that_is_not_of_this_machine(capfd, tmp_path: Path, host: str) -> None:
+    message = refused(capfd, "console", "--host", host, "--data", tmp_path)
+    assert host in message
+    assert "token" not in message
+
+
+def test_a_console_whose_folder_cannot_be_made(capfd, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "--data" in refused(capfd, "console", "--data", tmp_path / "file" / "data")

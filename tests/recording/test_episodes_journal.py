@@ -188,6 +188,12 @@ def test_a_journal_held_by_a_program_that_hangs_is_an_error_not_a_hang(path, mon
     assert len(read_journal(path).operations) == 1
 
 
+def test_a_folder_of_the_journals_name_is_a_clear_error(path):
+    journal_of(path).mkdir()
+    with pytest.raises(LogError, match="a journal in"):
+        read_journal(path)
+
+
 def test_a_journal_that_nothing_was_written_to_is_not_left_behind(path):
     with appending(path, 5):
         pass
