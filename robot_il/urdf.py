@@ -54,7 +54,7 @@ def _root(path: Path) -> ET.Element:
         root = ET.fromstring(text)  # noqa: S314
     except (OSError, UnicodeDecodeError, ET.ParseError) as error:
         raise ConfigError(
-            "a readable URDF file", f"{path}: {error}", "correct the urdf entry of the robot's TOML"
+            "a readable URDF file", f"{path}: {error}", "name another, in the urdf entry where a profile names it"
         ) from error
     if "xacro" in path.suffix or any("/xacro}" in element.tag for element in root.iter()):
         raise ConfigError("a URDF", f"{path}, a xacro macro file", "expand it first: xacro FILE > robot.urdf")

@@ -79,6 +79,20 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError("--device and --log together", "one of them", "name the robot and the recording to make")
     if not arguments.seconds > 0.0:
         raise ConfigError("a positive --seconds", f"{arguments.seconds:g}", "give the time to drive, e.g. 40")
+    for place in filter(None, (arguments.out, arguments.html)):
+        _check_place(place)
+
+
+def _check_place(place: Path) -> None:
+    """Makes sure that a file can be written there before anything takes minutes."""
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=place.parent):
+            pass
+    except OSError as error:
+        came = error.strerror or str(error)
+        raise ConfigError(f"to write {place}", came, "make its folder, or choose another place") from error
 
 
 def _identify(logs: list[Path], robot: Robot) -> tuple[Recordings, Identified]:

@@ -192,10 +192,12 @@ class EpisodeBook:
 
     def _add(self, op: dict[str, Any]) -> list[Episode]:
         start_ns, stop_ns = op["start_ns"], op["stop_ns"]
+        if stop_ns <= start_ns:
+            raise LogError("an end after the start", f"one {(start_ns - stop_ns) / 1e9:.3f} s before it", "swap them")
         taken = [other.end_ns for other in self.episodes if other.start_ns < stop_ns and other.end_ns > start_ns]
         free_ns = max([start_ns, *taken])
         if free_ns >= stop_ns:
-            came = f"{(stop_ns - start_ns) / 1e9:.3f} s" + (" that other episodes hold" if taken else "")
+            came = f"{(stop_ns - start_ns) / 1e9:.3f} s that other episodes hold"
             raise LogError("a stretch of time that no episode holds", came, "choose another")
         episode = Episode(self._new(op["id"]), int(free_ns), stop_ns, op["task"], op["mode"])
         return [_ended(episode, stop_ns)]

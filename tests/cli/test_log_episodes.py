@@ -234,6 +234,8 @@ def test_an_added_episode_takes_what_no_other_holds(run, path):
     assert book(path).get("e4").mode == "session"
     with pytest.raises(LogError, match="that no episode holds"):
         run("add", path, "--from", 0.1, "--to", 0.3)
+    with pytest.raises(LogError, match="an end after the start"):
+        run("add", path, "--from", 1.4, "--to", 1.3)
 
 
 @pytest.mark.parametrize("name", ["e9", "0", "4", "-1", "../e1"])

@@ -70,6 +70,8 @@ def test_a_robot_is_excited_recorded_and_its_recording_replays(twin: TwinProcess
         (["--device", "/dev/none"], "--log"),
         (["x.mcap", "--log", "y.mcap"], "--device"),
         (["nowhere.mcap"], "nowhere.mcap"),
+        (["nowhere.mcap", "--out", "/proc/none/robot.toml"], "/proc/none/robot.toml"),
+        (["nowhere.mcap", "--html", "/proc/none/page.html"], "/proc/none/page.html"),
         (["--device", "/dev/none", "--log", "y.mcap", "--seconds", "0"], "--seconds"),
         (["--device", "/dev/none", "--log", "y.mcap", "--amplitude", "50"], "excitation"),
     ],
