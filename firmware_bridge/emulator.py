@@ -39,6 +39,7 @@ class _Registers(ctypes.Structure):
         ("slipped_ms", ctypes.c_float),
         ("torque_left", ctypes.c_float),
         ("torque_right", ctypes.c_float),
+        ("height_m", ctypes.c_float),
         ("drives_enabled", ctypes.c_uint32),
         ("watchdog_ms", ctypes.c_uint32),
         ("watchdog_feed", ctypes.c_uint32),
@@ -85,6 +86,7 @@ class EmulatedFirmware(Reporting):
         self._systick = _SysTick.from_buffer(self._core.memory(SYSTEM), 0x10)
         self._outputs = Outputs.from_buffer(self._core.memory(RAM), outputs)
         self._registers.identity = CBoard.of(board)
+        self._registers.height_m = board.height_m
         self._registers.sample = Sensors(**AT_REST)
         self.sensors = self._registers.sample
         self.resets = 0
@@ -135,8 +137,9 @@ class EmulatedFirmware(Reporting):
         self._wake()
 
     def reset(self) -> None:
-        """Pulls the reset line: the firmware boots anew, with the next boot id."""
+        """Pulls the reset line: the firmware boots anew, with the next boot id; the legs stay where they are."""
         self.resets += 1
+        self._registers.identity.height_m = self.height
         self._registers.identity.boot_id = (self._registers.identity.boot_id + 1) % 2**32
         self._core.reset()
         self._power_up()
@@ -173,6 +176,11 @@ class EmulatedFirmware(Reporting):
     def torque_right(self) -> float:
         """Torque demanded of the right drive now, in N m."""
         return self._registers.torque_right if self._registers.drives_enabled else 0.0
+
+    @property
+    def height(self) -> float:
+        """Height of the body's origin above the axle that the legs have to hold now, in m."""
+        return self._registers.height_m
 
     def _power_up(self) -> None:
         registers = self._registers

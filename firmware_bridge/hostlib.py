@@ -30,6 +30,9 @@ class Board:
         boot_id: changes at every boot, 32 bits.
         robot_id: which robot this is, 32 bits.
         wheel_radius_m: turns wheel angles into distance.
+        height_low_m: lowest height of the body's origin above the axle that the legs can hold.
+        height_high_m: highest one; equal where no leg moves.
+        height_m: the one at which they are at boot.
         initial_time_us: MCU time at boot.
         initial_state_seq: the first STATE carries the next number.
     """
@@ -37,6 +40,9 @@ class Board:
     boot_id: int
     robot_id: int
     wheel_radius_m: float
+    height_low_m: float = 0.0
+    height_high_m: float = 0.0
+    height_m: float = 0.0
     initial_time_us: int = 0
     initial_state_seq: int = 0
 
@@ -50,6 +56,9 @@ class CBoard(ctypes.Structure):
         ("robot_id", ctypes.c_uint32),
         ("initial_state_seq", ctypes.c_uint32),
         ("wheel_radius_m", ctypes.c_float),
+        ("height_low_m", ctypes.c_float),
+        ("height_high_m", ctypes.c_float),
+        ("height_m", ctypes.c_float),
     )
 
     @classmethod
@@ -98,6 +107,7 @@ class Outputs(ctypes.Structure):
         ("time_us", ctypes.c_uint64),
         ("torque_left", ctypes.c_float),
         ("torque_right", ctypes.c_float),
+        ("height_m", ctypes.c_float),
         ("undecodable", ctypes.c_uint32),
         ("dropped", ctypes.c_uint32),
         ("faults", ctypes.c_uint16),
@@ -119,6 +129,11 @@ class Reporting:
     def torque_right(self) -> float:
         """Torque demanded of the right drive now, in N m."""
         return self._outputs.torque_right
+
+    @property
+    def height(self) -> float:
+        """Height of the body's origin above the axle that the legs have to hold now, in m."""
+        return self._outputs.height_m
 
     @property
     def mode(self) -> Mode:
@@ -200,10 +215,13 @@ class Firmware(Reporting):
         self._library.ril_mcu_lost_time(self._mcu, ms)
 
     def reset(self) -> None:
-        """Pulls the reset line: the firmware boots anew with nothing remembered, and with the next boot id."""
+        """Pulls the reset line: the firmware boots anew with nothing remembered, and with the next boot id.
+
+        The legs stay where they are, and the board finds them there.
+        """
         self.resets += 1
         self._unfed_ms = None
-        self._board = replace(self._board, boot_id=(self._board.boot_id + 1) % 2**32)
+        self._board = replace(self._board, boot_id=(self._board.boot_id + 1) % 2**32, height_m=self.height)
         self._library.ril_mcu_init(self._mcu, ctypes.byref(CBoard.of(self._board)))
 
     def hang(self) -> None:

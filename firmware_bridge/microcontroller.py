@@ -45,6 +45,10 @@ class Microcontroller(Protocol):
         """N m demanded of the right drive."""
 
     @property
+    def height(self) -> float:
+        """Height of the body's origin above the axle that the legs have to hold, in m."""
+
+    @property
     def mode(self) -> Mode:
         """What it is doing."""
 

@@ -99,8 +99,10 @@ class SerialDevice:
                     self._take_event(values)
         return newest
 
-    def write(self, torque_left_nm: float, torque_right_nm: float) -> int:
+    def write(self, torque_left_nm: float, torque_right_nm: float, height_m: float | None = None) -> int:
         """Answers the STATE last read with wheel torques in N m; returns the command's sequence number.
+
+        The legs are to go to ``height_m`` above the axle; None is the height of the STATE, which leaves them there.
 
         Answer each STATE once. A second answer is sent like the first, and the firmware rejects and counts it: the
         first one stands.
@@ -111,7 +113,8 @@ class SerialDevice:
         if self._state is None:
             raise LinkError("a STATE to answer", "none so far", "read the device before writing to it")
         self._command_seq = self._command_seq % (_SEQ_SPAN - 1) + 1  # 0 means "no command"
-        self._link.write(encode("COMMAND", self._command_seq, self._state.state_seq, torque_left_nm, torque_right_nm))
+        state_seq, height_m = self._state.state_seq, self._state.height if height_m is None else height_m
+        self._link.write(encode("COMMAND", self._command_seq, state_seq, torque_left_nm, torque_right_nm, height_m))
         return self._command_seq
 
     def request(self, request: str) -> None:

@@ -117,8 +117,8 @@ def make_body(chain: Chain, names: Names, file: str) -> Body:
         if joint.name in names.held_rad:
             held[name] = sign * names.held_rad[joint.name]
     chain = replace(chain, joints=tuple(joints))
-    _check_wheels(chain, held, names, file)
-    return Body(chain, held, _lump(chain, held, names.wheel_radius_m, file))
+    check_wheels(chain, held, names, file)
+    return Body(chain, held, lump(chain, held, names.wheel_radius_m, file))
 
 
 def frame_of(names: Names, file: str) -> np.ndarray:
@@ -188,7 +188,12 @@ def _reported(chain: Chain, names: Names, axes: Mapping[str, np.ndarray]) -> dic
     return reported
 
 
-def _check_wheels(chain: Chain, held_rad: Mapping[str, float], names: Names, file: str) -> None:
+def check_wheels(chain: Chain, held_rad: Mapping[str, float], names: Names, file: str) -> None:
+    """Makes sure that the wheels roll forward in a posture, the left one on the left.
+
+    Raises:
+        ConfigError: a wheel whose axis points elsewhere, that cannot turn for ever, or that is on the wrong side.
+    """
     joints = {joint.name: joint for joint in chain.joints}
     poses, axes = chain.poses(held_rad), _axes_left(chain, held_rad)
     places = [poses[joints[name].child][1] for name in WHEEL_JOINTS]
@@ -265,8 +270,22 @@ def _mesh_radius(shape: Shape, axis: np.ndarray, wheel: str) -> float:
     return 0.5 * max(across)
 
 
-def _lump(chain: Chain, held_rad: Mapping[str, float], stated_m: float | None, file: str) -> Pendulum:
-    """Lumps the links into body and wheels at the nominal posture, and checks that the body stands above the axle."""
+def lump(
+    chain: Chain, held_rad: Mapping[str, float], stated_m: float | None, file: str, ahead_m: float | None = None
+) -> Pendulum:
+    """Lumps the links into body and wheels in a posture.
+
+    Args:
+        chain: in our conventions.
+        held_rad: leg joint to its angle.
+        stated_m: rolling radius of the wheels; None where their shapes tell it.
+        file: the URDF's, for messages.
+        ahead_m: how far ahead of the axle, or behind it, the centre of mass may be; None for what is a lean of
+            ``MAX_COM_OFFSET_RAD``.
+
+    Raises:
+        ConfigError: wheels that differ or are out of balance, or a body that does not stand above the axle.
+    """
     joints = [joint for joint in chain.joints if joint.name in WHEEL_JOINTS]
     wheels = tuple(link for joint in joints for link in chain.rigid(joint.child))
     body = tuple(name for name in chain.links if name not in wheels)
@@ -290,9 +309,10 @@ def _lump(chain: Chain, held_rad: Mapping[str, float], stated_m: float | None, f
             "correct the inertial origins of the wheels: a wheel that is out of balance cannot be driven evenly",
         )
     forward, up = com[0] - axle[0], com[2] - axle[2]
-    if not up > 0.0 or abs(math.atan2(forward, up)) > MAX_COM_OFFSET_RAD:
+    if not up > 0.0 or abs(forward) > (up * math.tan(MAX_COM_OFFSET_RAD) if ahead_m is None else ahead_m):
+        within = f"{MAX_COM_OFFSET_RAD} rad" if ahead_m is None else f"{ahead_m:.4f} m"
         raise ConfigError(
-            f"the centre of mass above the axle of {file} within {MAX_COM_OFFSET_RAD} rad",
+            f"the centre of mass above the axle of {file} within {within}",
             f"{forward:.4f} m ahead, {up:.4f} m up",
             "change the nominal posture or the masses, or correct [frame]",
         )

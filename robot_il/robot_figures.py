@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from robot_il.errors import ConfigError
 
 MAX_TOML_BYTES = 100_000
-SIGNED = ("posture",)
-"""Sections whose figures may be negative; so may every figure whose name begins with ``position_``."""
+SIGNED = ("posture", "posture_low", "posture_high")
+"""Sections whose figures may be negative; so may every figure whose name begins so:"""
+SIGNED_STARTS = ("position_", "mount_")
 
 Section = TypeVar("Section")
 Ranges = dict[str, tuple[float, float]]
@@ -94,7 +95,7 @@ def figures(table: Mapping[str, Any], name: str, path: Path, ranges: Ranges) -> 
     """
     values = {}
     for key, entry in table.items():
-        signed = name in SIGNED or key.startswith("position_")
+        signed = name in SIGNED or key.startswith(SIGNED_STARTS)
         values[key], low, high = _figure(entry, f"{key} in [{name}] of {path.name}", signed)
         ranges[f"{name}.{key}"] = (low, high)
     return values
@@ -103,7 +104,9 @@ def figures(table: Mapping[str, Any], name: str, path: Path, ranges: Ranges) -> 
 def _figure(entry: Any, where: str, signed: bool) -> tuple[float, float, float]:
     if not isinstance(entry, dict):
         raise ConfigError(f"{where} as {{ value, low, high }}", repr(entry), "give its plausible range too")
-    same_keys(entry, {"value", "low", "high"}, where)
+    same_keys(entry, {"value", "low", "high"}, where, {"identified"})
+    if type(entry.get("identified", False)) is not bool:
+        raise ConfigError(f"identified of {where} as true or false", repr(entry["identified"]), "correct the profile")
     numbers = tuple(entry[key] for key in ("value", "low", "high"))
     if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
         raise ConfigError(f"finite numbers for {where}", repr(entry), "correct the profile")
@@ -113,3 +116,14 @@ def _figure(entry: Any, where: str, signed: bool) -> tuple[float, float, float]:
     if low < 0.0 and not signed:
         raise ConfigError(f"no negative range for {where}", f"{low:g}", "check its sign")
     return value, low, high
+
+
+def identified_figures(table: Mapping[str, Any]) -> frozenset[str]:
+    """Names "section.figure" of those whose range is a 95 % interval that recordings of the robot gave."""
+    return frozenset(
+        f"{section}.{key}"
+        for section, entries in table.items()
+        if isinstance(entries, dict)
+        for key, entry in entries.items()
+        if isinstance(entry, dict) and entry.get("identified")
+    )

@@ -13,11 +13,15 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import TypeGuard
 
 import numpy as np
 
-PROTOCOL_VERSION = 1
+from robot_il.errors import ConfigError
+
+PROTOCOL_VERSION = 2
 CONTROL_RATE_HZ = 200
 CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
 FIRMWARE_RATE_HZ = 1000
@@ -68,6 +72,8 @@ class Limits:
     """Arming is refused beyond this pitch: the fallback could not catch the robot."""
     arm_torque_nm: float = 0.0
     """Torque applied between arming and the first accepted command."""
+    height_rate_m_s: float = 0.1
+    """Speed at which the MCU moves the height that the legs hold; slow beside balancing, so that the LQR keeps up."""
 
 
 LIMITS = Limits()
@@ -179,6 +185,7 @@ STATE_SIGNALS = (
     Signal("knee_left", "rad", "f4", "angle of the left knee", -3.2, 3.2),
     Signal("hip_right", "rad", "f4", "angle of the right hip", -3.2, 3.2),
     Signal("knee_right", "rad", "f4", "angle of the right knee", -3.2, 3.2),
+    Signal("height", "m", "f4", "height of the body's origin above the axle that the legs are told to hold", -1.0, 3.0),
     Signal("applied_left", "N m", "f4", "torque demanded of the left drive in the past period", -4.0, 4.0),
     Signal("applied_right", "N m", "f4", "torque demanded of the right drive in the past period", -4.0, 4.0),
     Signal("battery", "V", "f4", "battery voltage", 0.0, 60.0),
@@ -202,11 +209,13 @@ HOST_SIGNALS = (
     Signal("stick_forward", "1", "f4", "operator's stick as used, -1..1, forward positive; NaN without a stick"),
     Signal("stick_turn", "1", "f4", "operator's stick as used, -1..1, left positive; NaN without a stick"),
     Signal("yaw_rate_wanted", "rad/s", "f4", "turning asked of the heading hold, left positive; 0 holds the heading"),
+    Signal("height_wanted", "m", "f4", "height asked for by a person or the task; NaN: nobody asks"),
     Signal("intent", "N m", "f4", "what the operator asked for; NaN where no operator drives"),
     Signal("controller_torque", "N m", "f4", "total torque the controller in charge asked for"),
     Signal("limited_torque", "N m", "f4", "total torque after the host's limits"),
     Signal("sent_left", "N m", "f4", "left wheel torque in the COMMAND, yaw hold included; 0 if none was sent"),
     Signal("sent_right", "N m", "f4", "right wheel torque in the COMMAND, yaw hold included; 0 if none was sent"),
+    Signal("sent_height", "m", "f4", "height in the COMMAND; NaN if none was sent"),
     Signal("supervisor", "-", "u1", "state of the host's supervisor"),
     Signal("source", "-", "u1", "who was in charge: 0 none, 1 controller, 2 fallback"),
 )
@@ -251,6 +260,7 @@ class Task:
         target_velocity_m_s: velocity that counts as doing it right.
         fall_tilt_rad: pitch beyond which the episode has failed.
         fall_distance_m: distance from the start beyond which a standing robot has failed; None where it should travel.
+        target_yaw_rate_rad_s: turning that counts as doing it right, left positive; the heading hold turns at it.
     """
 
     name: str
@@ -258,12 +268,73 @@ class Task:
     target_velocity_m_s: float
     fall_tilt_rad: float
     fall_distance_m: float | None
+    target_yaw_rate_rad_s: float = 0.0
 
 
+_STANDING = ("pitch", "pitch_rate", "position", "velocity")
 TASKS = {
-    "stand": Task("stand", ("pitch", "pitch_rate", "position", "velocity"), 0.0, 0.5, 2.0),
-    "drive": Task("drive", ("pitch", "pitch_rate", "velocity"), 0.2, 0.5, None),
+    task.name: task
+    for task in (
+        Task("stand", _STANDING, 0.0, 0.5, 2.0),
+        Task("drive", ("pitch", "pitch_rate", "velocity"), 0.2, 0.5, None),
+        Task("drive_turn", ("pitch", "pitch_rate", "velocity", "yaw_rate"), 0.2, 0.5, None, 0.5),
+        Task("height", (*_STANDING, "height"), 0.0, 0.5, 2.0),
+        Task("push_recovery", _STANDING, 0.0, 0.5, 4.0),
+        Task("stand_up", _STANDING, 0.0, 0.69, 4.0),
+    )
 }
+"""The tasks as they are named without a set-point; ``find_task`` knows further set-points of those that travel.
+
+``height``: the legs move through set-points meanwhile. ``push_recovery`` and ``stand_up``: the pushes are hard, the
+start leans far, and the robot may roll on while it is caught.
+"""
+LARGEST_SET_POINT_M_S = 1.0
+"""Of a travelling task, either way; beyond it the linear laws leave the angles for which they were made."""
+_SET_POINT = re.compile(r"([a-z_]{1,32})@(-?[0-9](?:\.[0-9]{1,3})?)")
+
+
+def find_task(name: str) -> Task:
+    """The task of that name: one of ``TASKS``, or a travelling one at another velocity, such as ``drive@0.4``.
+
+    Each task has one name: ``drive@0.40`` and ``drive@0.2`` are refused in favour of ``drive@0.4`` and ``drive``, so
+    that tasks are the same where their names are.
+
+    Args:
+        name: as in a file or on the command line; a set-point is a velocity in m/s of at most three decimals.
+
+    Raises:
+        ConfigError: no such task, or not its one name.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    found = _SET_POINT.fullmatch(name)
+    base = TASKS.get(found[1]) if found else None
+    if found is None or base is None or not base.target_velocity_m_s:
+        travelling = (task.name for task in TASKS.values() if task.target_velocity_m_s)
+        raise ConfigError(
+            f"a task of {', '.join(TASKS)}",
+            repr(name[:40]),
+            f"name one of them, or a set-point in m/s of {' or '.join(travelling)}, such as drive@0.4",
+        )
+    velocity = float(found[2]) + 0.0  # -0 becomes 0
+    if abs(velocity) > LARGEST_SET_POINT_M_S:
+        raise ConfigError(
+            f"a set-point within +-{LARGEST_SET_POINT_M_S:g} m/s", f"{velocity:g} m/s", "choose a slower one"
+        )
+    own = base.name if velocity == base.target_velocity_m_s else f"{base.name}@{velocity:g}"
+    if name != own:
+        raise ConfigError(f"the task's one name {own}", repr(name), f"write {own}")
+    return replace(base, name=own, target_velocity_m_s=velocity)
+
+
+def is_task(name: str | None) -> TypeGuard[str]:
+    """Whether ``find_task`` knows that name; None and the empty name of foreign data are none."""
+    try:
+        return name is not None and bool(find_task(name))
+    except ConfigError:
+        return False
+
+
 LABELS = ("expert", "suboptimal", "undesirable", "unlabeled")
 
 
@@ -328,6 +399,7 @@ MESSAGES = {
             Signal("state_seq", "1", "u4", "the STATE this command answers"),
             Signal("torque_left", "N m", "f4", "demanded torque of the left wheel"),
             Signal("torque_right", "N m", "f4", "demanded torque of the right wheel"),
+            Signal("height", "m", "f4", "where the legs are to go; that of the STATE leaves them where they are"),
         ),
         _message(
             "ARM",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,33 @@ def mesh_box(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ConfigError: no such file, another format, or no finite corner in it.
     """
+    corners = _read(path, _obj)
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def mesh_triangles(path: Path) -> np.ndarray:
+    """The surface of a mesh, to be looked at.
+
+    Args:
+        path: as for ``mesh_box``.
+
+    Returns:
+        corners (T, 3, 3) of its triangles, in the file's unit and along its own axes.
+
+    Raises:
+        ConfigError: as ``mesh_box``, or a face with a corner that the file does not have.
+    """
+    corners = _read(path, _obj_faces)
+    return corners[: len(corners) // 3 * 3].reshape(-1, 3, 3)
+
+
+def _read(path: Path, obj: Callable[[bytes], np.ndarray]) -> np.ndarray:
+    """Finite corners (N, 3) from a file.
+
+    Args:
+        path: of it.
+        obj: what an OBJ file is read with.
+    """
     suffix = path.suffix.lower()
     if suffix not in (".stl", ".obj"):
         raise ConfigError("a mesh as .stl or .obj", f"{path.name}", "convert it, or draw the shape as a primitive")
@@ -33,12 +61,12 @@ def mesh_box(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if path.stat().st_size > MAX_MESH_BYTES:
             raise ConfigError(f"a mesh of at most {MAX_MESH_BYTES} bytes", f"{path}", "simplify it")
         data = path.read_bytes()
-        corners = _obj(data) if suffix == ".obj" else _stl(data)
-    except (OSError, ValueError) as error:
+        corners = obj(data) if suffix == ".obj" else _stl(data)
+    except (OSError, ValueError, IndexError) as error:
         raise ConfigError("a readable mesh", f"{path}: {error}", "correct the file's name or the file") from error
     if not len(corners) or not np.isfinite(corners).all():
         raise ConfigError(f"finite corners in {path}", f"{len(corners)} corners", "export the mesh anew")
-    return corners.min(axis=0), corners.max(axis=0)
+    return corners
 
 
 def find_mesh(name: str, folder: Path) -> Path:
@@ -80,6 +108,20 @@ def _stl(data: bytes) -> np.ndarray:
 
 def _obj(data: bytes) -> np.ndarray:
     return _vertices(data, b"v")
+
+
+def _obj_faces(data: bytes) -> np.ndarray:
+    """Corners (3 T, 3) of the faces, each cut into a fan of triangles."""
+    corners, picked, known = _obj(data), [], 0
+    for words in (line.split() for line in data.splitlines()):
+        known += words[:1] == [b"v"]
+        if words[:1] == [b"f"]:
+            # numbered from 1, or back from the newest corner; a slash begins texture and normal
+            numbers = [int(word.split(b"/")[0]) for word in words[1:]]
+            face = [number - 1 if number > 0 else known + number for number in numbers]
+            for place in range(1, len(face) - 1):
+                picked += [face[0], face[place], face[place + 1]]
+    return corners[picked]
 
 
 def _vertices(data: bytes, keyword: bytes) -> np.ndarray:

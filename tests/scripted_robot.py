@@ -43,6 +43,8 @@ class ScriptedRobot:
         self.torques = (0.0, 0.0)
         self.commands: list[tuple[int, float, float]] = []
         self.requests: list[str] = []
+        self.height = 0.25
+        self.heights: list[float | None] = []
 
     def open(self, rate_hz: int = 200) -> Identity:
         return Identity(1, "0.0.0", 1, 0.001, 0)
@@ -78,12 +80,14 @@ class ScriptedRobot:
         values |= {"mcu_time_us": self.seq * 5000, "state_seq": self.seq, "battery": 24.0}
         values["command_seq"] = len(self.commands)
         values |= {"pitch": pitch, "pitch_rate": pitch_rate, "position": position, "velocity": velocity}
+        values["height"] = self.height
         values |= {"rejected": 0, "faults": 0, "mode": int(self.mode)}
         values |= self.corrupt.get(self.seq, {})
         return State(**values)
 
-    def write(self, torque_left_nm: float, torque_right_nm: float) -> int:
+    def write(self, torque_left_nm: float, torque_right_nm: float, height_m: float | None = None) -> int:
         self.torques = (torque_left_nm, torque_right_nm)
+        self.heights.append(height_m)
         self.commands.append((self.seq, torque_left_nm, torque_right_nm))
         return len(self.commands)
 

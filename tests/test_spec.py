@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from robot_il import spec
 from robot_il.control.device import State
+from robot_il.errors import ConfigError
 
 NAMES = [signal.name for signal in spec.TICK_SIGNALS]
 
@@ -33,6 +35,63 @@ def test_state_names_follow_the_spec() -> None:
 def test_tasks_observe_signals_of_the_state(task: spec.Task) -> None:
     assert set(task.observation) <= set(State._fields)
     assert task.fall_tilt_rad < spec.LIMITS.tilt_rad
+
+
+def test_a_travelling_task_has_other_set_points_by_name() -> None:
+    found = spec.find_task("drive@0.4")
+    assert found == dataclasses.replace(spec.TASKS["drive"], name="drive@0.4", target_velocity_m_s=0.4)
+    turning = spec.find_task("drive_turn@-0.3")
+    assert (turning.target_velocity_m_s, turning.target_yaw_rate_rad_s) == (-0.3, 0.5)
+    assert spec.find_task("drive@0").target_velocity_m_s == 0.0
+
+
+@pytest.mark.parametrize("name", spec.TASKS)
+def test_a_task_is_found_under_its_own_name(name: str) -> None:
+    assert spec.find_task(name) is spec.TASKS[name]
+    assert spec.is_task(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("drive@0.40", "write drive@0.4"),
+        ("drive@0.2", "write drive"),
+        ("drive@-0", "write drive@0"),
+        ("drive@1.001", "choose a slower one"),
+        ("drive@-1.5", "choose a slower one"),
+        *(
+            (name, "name one of them")
+            for name in (
+                "",
+                "walk",
+                "stand@0.1",
+                "height@0.3",
+                "drive@",
+                "drive@nan",
+                "drive@1e9",
+                "drive@0.1234",
+                "@0.4",
+            )
+        ),
+        ("drive@0.4\n", "name one of them"),
+        ("x" * 10_000, "name one of them"),
+    ],
+)
+def test_any_other_name_of_a_task_is_refused_in_a_line(name: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=remedy) as caught:
+        spec.find_task(name)
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+    assert not spec.is_task(name)
+
+
+@pytest.mark.parametrize("velocity", [-1.0, 1.0])
+def test_a_set_point_may_be_as_large_as_the_bound(velocity: float) -> None:
+    assert spec.find_task(f"drive@{velocity:g}").target_velocity_m_s == velocity
+
+
+def test_no_task_is_no_task() -> None:
+    assert not spec.is_task(None)
 
 
 def test_message_types_are_unique_and_none_is_zero() -> None:

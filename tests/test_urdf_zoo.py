@@ -88,7 +88,7 @@ def test_a_root_link_that_is_but_a_frame_turns_the_whole_robot(tmp_path: Path) -
 
 
 def test_the_pendulum_is_what_was_drawn(tmp_path: Path) -> None:
-    radius, wheels, spin, body, height, inertia = plain(tmp_path)
+    radius, wheels, spin, body, height, inertia, _ = plain(tmp_path)
     assert (radius, wheels, body, height) == pytest.approx((RADIUS_M, 2 * WHEEL_KG, BODY_KG, HEIGHT_M))
     assert (spin, inertia) == pytest.approx((WHEEL_KG * RADIUS_M**2, 0.008))
 

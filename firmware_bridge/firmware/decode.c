@@ -11,6 +11,7 @@ static void get_command(const uint8_t *from, struct ril_command *to) {
     to->state_seq = ril_get_u32(from + RIL_COMMAND_STATE_SEQ);
     to->torque_left = ril_get_f32(from + RIL_COMMAND_TORQUE_LEFT);
     to->torque_right = ril_get_f32(from + RIL_COMMAND_TORQUE_RIGHT);
+    to->height = ril_get_f32(from + RIL_COMMAND_HEIGHT);
 }
 
 static void get_arm(const uint8_t *from, struct ril_arm *to) {

@@ -39,6 +39,7 @@ size_t ril_encode_state(const struct ril_state *message, uint8_t *out) {
     ril_put_f32(payload + RIL_STATE_KNEE_LEFT, message->knee_left);
     ril_put_f32(payload + RIL_STATE_HIP_RIGHT, message->hip_right);
     ril_put_f32(payload + RIL_STATE_KNEE_RIGHT, message->knee_right);
+    ril_put_f32(payload + RIL_STATE_HEIGHT, message->height);
     ril_put_f32(payload + RIL_STATE_APPLIED_LEFT, message->applied_left);
     ril_put_f32(payload + RIL_STATE_APPLIED_RIGHT, message->applied_right);
     ril_put_f32(payload + RIL_STATE_BATTERY, message->battery);

@@ -9,6 +9,7 @@ static void refresh_outputs(struct ril_mcu *mcu) {
     mcu->outputs.time_us = mcu->time_us;
     mcu->outputs.torque_left = mcu->safety.drive[RIL_LEFT].applied;
     mcu->outputs.torque_right = mcu->safety.drive[RIL_RIGHT].applied;
+    mcu->outputs.height_m = mcu->safety.posture.height;
     mcu->outputs.undecodable = mcu->rx.undecodable;
     mcu->outputs.dropped = mcu->tx.dropped;
     mcu->outputs.faults = ril_safety_faults(&mcu->safety);
@@ -22,6 +23,7 @@ void ril_mcu_init(struct ril_mcu *mcu, const struct ril_board *board) {
     mcu->ticks_per_state = RIL_TICKS_PER_STATE;
     mcu->estimator.wheel_radius = board->wheel_radius_m;
     ril_safety_init(&mcu->safety, board->boot_id);
+    ril_posture_init(&mcu->safety.posture, board->height_low_m, board->height_high_m, board->height_m);
     mcu->safety.sent.newest = board->initial_state_seq;
     mcu->safety.left_seq = board->initial_state_seq;
     ril_report_event(mcu, RIL_EVENT_BOOTED, 0, 0.0f);

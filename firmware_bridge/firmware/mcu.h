@@ -25,6 +25,9 @@ struct ril_board {
     uint32_t robot_id;
     uint32_t initial_state_seq; /* the first STATE gets the next number */
     float wheel_radius_m;
+    float height_low_m; /* of the body's origin above the axle: what the legs can hold; equal where they do not move */
+    float height_high_m;
+    float height_m; /* at which they are at boot */
 };
 
 /* What the board acts on after each call. */
@@ -32,6 +35,7 @@ struct ril_outputs {
     uint64_t time_us;
     float torque_left; /* N m to the drives */
     float torque_right;
+    float height_m;       /* that the legs have to hold */
     uint32_t undecodable; /* frames from the host with a bad checksum, length or type */
     uint32_t dropped;     /* frames to the host that found no room */
     uint16_t faults;      /* RIL_FAULT_... bits */

@@ -48,6 +48,7 @@ void ril_report_fill(const struct ril_mcu *mcu, struct ril_state *state) {
     state->command_seq = safety->command_seq;
     fill_motion(&mcu->estimator, state);
     fill_sensors(&mcu->sensors, state);
+    state->height = safety->posture.height;
     state->applied_left = safety->drive[RIL_LEFT].applied;
     state->applied_right = safety->drive[RIL_RIGHT].applied;
     state->rejected = safety->rejected;

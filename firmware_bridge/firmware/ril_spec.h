@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-#define RIL_PROTOCOL_VERSION 1u
-#define RIL_SPEC_HASH UINT64_C(0xc31eced61ed6e9df)
-#define RIL_CRC_SEED UINT32_C(0x1ed6e9df)
+#define RIL_PROTOCOL_VERSION 2u
+#define RIL_SPEC_HASH UINT64_C(0xfe02e4b2ad4f6227)
+#define RIL_CRC_SEED UINT32_C(0xad4f6227)
 #define RIL_TICK_US 1000u
 #define RIL_TICKS_PER_STATE 5u
 
@@ -19,6 +19,7 @@
 #define RIL_LIMIT_COMMAND_TIMEOUT_MS 100u
 #define RIL_LIMIT_ARM_TILT_RAD 0.35f
 #define RIL_LIMIT_ARM_TORQUE_NM 0.0f
+#define RIL_LIMIT_HEIGHT_RATE_M_S 0.1f
 
 enum ril_modes {
     RIL_MODE_DISARMED = 0,
@@ -119,7 +120,7 @@ struct ril_time_reply {
     uint64_t mcu_time_us; /* us: MCU time at answering */
 };
 
-#define RIL_STATE_SIZE 97u
+#define RIL_STATE_SIZE 101u
 #define RIL_STATE_MCU_TIME_US 0u
 #define RIL_STATE_STATE_SEQ 8u
 #define RIL_STATE_COMMAND_SEQ 12u
@@ -139,12 +140,13 @@ struct ril_time_reply {
 #define RIL_STATE_KNEE_LEFT 68u
 #define RIL_STATE_HIP_RIGHT 72u
 #define RIL_STATE_KNEE_RIGHT 76u
-#define RIL_STATE_APPLIED_LEFT 80u
-#define RIL_STATE_APPLIED_RIGHT 84u
-#define RIL_STATE_BATTERY 88u
-#define RIL_STATE_REJECTED 92u
-#define RIL_STATE_FAULTS 94u
-#define RIL_STATE_MODE 96u
+#define RIL_STATE_HEIGHT 80u
+#define RIL_STATE_APPLIED_LEFT 84u
+#define RIL_STATE_APPLIED_RIGHT 88u
+#define RIL_STATE_BATTERY 92u
+#define RIL_STATE_REJECTED 96u
+#define RIL_STATE_FAULTS 98u
+#define RIL_STATE_MODE 100u
 struct ril_state {
     uint64_t mcu_time_us; /* us: MCU time at which the sensors were sampled */
     uint32_t state_seq; /* 1: sequence number of the STATE, +1 per control period */
@@ -165,6 +167,7 @@ struct ril_state {
     float knee_left; /* rad: angle of the left knee */
     float hip_right; /* rad: angle of the right hip */
     float knee_right; /* rad: angle of the right knee */
+    float height; /* m: height of the body's origin above the axle that the legs are told to hold */
     float applied_left; /* N m: torque demanded of the left drive in the past period */
     float applied_right; /* N m: torque demanded of the right drive in the past period */
     float battery; /* V: battery voltage */
@@ -173,16 +176,18 @@ struct ril_state {
     uint8_t mode; /* -: Mode */
 };
 
-#define RIL_COMMAND_SIZE 16u
+#define RIL_COMMAND_SIZE 20u
 #define RIL_COMMAND_COMMAND_SEQ 0u
 #define RIL_COMMAND_STATE_SEQ 4u
 #define RIL_COMMAND_TORQUE_LEFT 8u
 #define RIL_COMMAND_TORQUE_RIGHT 12u
+#define RIL_COMMAND_HEIGHT 16u
 struct ril_command {
     uint32_t command_seq; /* 1: rises with every command; the first is at least 1 */
     uint32_t state_seq; /* 1: the STATE this command answers */
     float torque_left; /* N m: demanded torque of the left wheel */
     float torque_right; /* N m: demanded torque of the right wheel */
+    float height; /* m: where the legs are to go; that of the STATE leaves them where they are */
 };
 
 #define RIL_ARM_SIZE 8u
@@ -225,6 +230,6 @@ struct ril_event {
     float value; /* -: see Event */
 };
 
-#define RIL_PAYLOAD_MAX 97u
+#define RIL_PAYLOAD_MAX 101u
 
 #endif

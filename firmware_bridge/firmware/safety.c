@@ -15,12 +15,13 @@ uint16_t ril_safety_faults(const struct ril_safety *safety) {
     return (uint16_t)(safety->latched | safety->monitor.active);
 }
 
-/* The one way out of ARMED: no slew, no torque left over for the next arming. */
+/* The one way out of ARMED: no slew, no torque left over for the next arming, and legs that stay where they are. */
 static void leave(struct ril_safety *safety, uint8_t mode) {
     safety->mode = mode;
     safety->left_seq = safety->sent.newest;
     ril_drive_stop(&safety->drive[RIL_LEFT]);
     ril_drive_stop(&safety->drive[RIL_RIGHT]);
+    ril_posture_freeze(&safety->posture);
 }
 
 static uint16_t arm_refusal(const struct ril_safety *safety, const struct ril_arm *arm, double pitch,
@@ -65,11 +66,12 @@ static uint16_t command_refusal(const struct ril_safety *safety, const struct ri
     if (safety->mode != RIL_MODE_ARMED) {
         return RIL_REJECT_NOT_ARMED;
     }
-    if (!isfinite(command->torque_left) || !isfinite(command->torque_right)) {
+    if (!isfinite(command->torque_left) || !isfinite(command->torque_right) || !isfinite(command->height)) {
         return RIL_REJECT_NOT_FINITE;
     }
     float limit = safety->limits.value[RIL_PARAM_WHEEL_TORQUE_NM];
-    if (!(fabsf(command->torque_left) <= limit && fabsf(command->torque_right) <= limit)) {
+    if (!(fabsf(command->torque_left) <= limit && fabsf(command->torque_right) <= limit) ||
+        !ril_posture_holds(&safety->posture, command->height)) {
         return RIL_REJECT_OUT_OF_RANGE;
     }
     if (command->command_seq == 0 || (safety->commanded && !ril_newer(command->command_seq, safety->command_seq))) {
@@ -96,6 +98,7 @@ uint16_t ril_safety_command(struct ril_safety *safety, const struct ril_command 
     safety->answered_us = sent_us;
     safety->asked[RIL_LEFT] = command->torque_left;
     safety->asked[RIL_RIGHT] = command->torque_right;
+    safety->posture.wanted = command->height;
     ril_safety_drive_as_commanded(safety);
     return 0;
 }
@@ -150,5 +153,6 @@ void ril_safety_drive(struct ril_safety *safety, float rate_left, float rate_rig
     if (safety->mode == RIL_MODE_ARMED) {
         ril_drive_tick(&safety->drive[RIL_LEFT], &safety->limits, rate_left);
         ril_drive_tick(&safety->drive[RIL_RIGHT], &safety->limits, rate_right);
+        ril_posture_tick(&safety->posture);
     }
 }

@@ -10,6 +10,7 @@
 #include "freshness.h"
 #include "limits.h"
 #include "monitor.h"
+#include "posture.h"
 #include "ril_spec.h"
 
 struct ril_safety {
@@ -20,6 +21,7 @@ struct ril_safety {
     struct ril_monitor monitor;
     struct ril_sent sent;
     struct ril_drive drive[RIL_SIDES];
+    struct ril_posture posture;
     bool commanded;        /* a command was accepted since arming */
     uint32_t command_seq;  /* of the last accepted command */
     uint32_t answered_seq; /* the STATE that it answers; when armed without one, the last STATE before arming */
@@ -57,7 +59,7 @@ void ril_safety_estop(struct ril_safety *safety);
 /* Once a tick, after the monitor: true when it stops the wheels now. */
 bool ril_safety_check(struct ril_safety *safety, uint64_t now_us);
 
-/* Once a tick: the torques of this tick. Wheel rates in rad/s. */
+/* Once a tick: the torques and the height of this tick. Wheel rates in rad/s. */
 void ril_safety_drive(struct ril_safety *safety, float rate_left, float rate_right);
 
 #endif

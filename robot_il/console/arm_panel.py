@@ -27,7 +27,8 @@ EXPLANATIONS = {
     "shared": "A policy drives. Move the stick and you drive; let go and the policy drives again.",
 }
 TASK_WORDS = {
-    name: f"{name.capitalize()} {f'{task.target_velocity_m_s:g} m/s' if task.target_velocity_m_s else ''}".strip()
+    name: name.capitalize().replace("_", " ")
+    + (f" {task.target_velocity_m_s:g} m/s" if task.target_velocity_m_s else "")
     for name, task in TASKS.items()
 }
 NO_POLICY = ""

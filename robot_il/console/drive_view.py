@@ -8,12 +8,14 @@ from nicegui import ui
 
 from robot_il.console.arm_panel import ArmPanel
 from robot_il.console.header import battery_tone
+from robot_il.console.height import HeightControl
 from robot_il.console.record_bar import RecordBar
 from robot_il.console.robot_3d import Robot3D
 from robot_il.console.stick import HandSource, Stick
 from robot_il.console.theme import figure, set_tone
 from robot_il.console.traces import WINDOWS_S, Traces
 from robot_il.console.visit import Visit
+from robot_il.control.posture import HEIGHT_STEPS_M
 from robot_il.spec import LIMITS
 
 LIVE_PERIOD_S = 0.05
@@ -41,6 +43,7 @@ class DriveView:
                         HandSource()
                         self._permission = ui.label().classes("hint").mark("permission")
                         ui.label("Arrows or WASD; a pad in this browser; or this stick.").classes("hint")
+                        self._height = HeightControl(visit)
             self._record = RecordBar(visit, stage)
             with ui.element("div").classes("panel ril-traces"):
                 with ui.element("div").classes("bar"):
@@ -55,6 +58,8 @@ class DriveView:
         """Does what a button of the driver's pad stands for."""
         if action == "stop":
             self._arm.stop()
+        elif action in HEIGHT_STEPS_M:
+            self._height.step(HEIGHT_STEPS_M[action])
         else:
             self._record.press(action)
 
@@ -85,6 +90,7 @@ class DriveView:
     def _update_steady(self) -> None:
         self._arm.update()
         self._record.update()
+        self._height.update()
         visit = self._visit
         if visit.drives:
             self._permission.set_text("You drive." if visit.station.phase == "driving" else "You have the wheel.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -266,6 +267,23 @@ class Station:
     def estop(self) -> None:
         """Stops the wheels at once."""
         self._request("estop")
+
+    def ask_height(self, height_m: float) -> None:
+        """Raises or lowers the body of a robot that is driven.
+
+        Args:
+            height_m: of the body's origin above the axle; the station cuts it to what the legs hold.
+        """
+        self._request("height", height_m=height_m)
+
+    @property
+    def height_m(self) -> float:
+        """Where the body was last asked to be in this run, else where it is; NaN before the first tick."""
+        tick = self.newest
+        if tick is None:
+            return math.nan
+        wanted = float(tick["height_wanted"])
+        return wanted if self.phase == "driving" and math.isfinite(wanted) else float(tick["height"])
 
     def clear(self) -> None:
         """Clears a latched stop."""

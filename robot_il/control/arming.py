@@ -15,7 +15,7 @@ from robot_il.control.controllers import Controller
 from robot_il.control.device import Identity, State
 from robot_il.control.guard import implausible_signal
 from robot_il.control.loop import Arrival
-from robot_il.control.region import Region
+from robot_il.control.region_heights import Regions
 from robot_il.errors import ArmingError
 from robot_il.spec import LIMITS, SPEC_HASH, Fault, Mode
 
@@ -55,7 +55,7 @@ class Check:
 
 
 def checklist(
-    identity: Identity, arrivals: Sequence[Arrival], log_folder: Path | None, region: Region | None = None
+    identity: Identity, arrivals: Sequence[Arrival], log_folder: Path | None, region: Regions | None = None
 ) -> list[Check]:
     """Judges the link, the sensors and the robot's pose from the STATEs of the last moments.
 
@@ -79,7 +79,7 @@ def checklist(
     if len(arrivals) > 1:
         checks += [_check_clock(arrivals), *_check_robot(states), *_check_inertial(states)]
         if region is not None:
-            checks.append(_check_region(states, region))
+            checks += [_check_height(states, region), _check_region(states, region)]
     if log_folder is not None:
         free = shutil.disk_usage(log_folder).free
         checks.append(
@@ -166,7 +166,19 @@ def _check_inertial(states: Sequence[State]) -> list[Check]:
     ]
 
 
-def _check_region(states: Sequence[State], region: Region) -> Check:
+def _check_height(states: Sequence[State], region: Regions) -> Check:
+    """Both law and region go with the height; where the board was not told of it, neither is right."""
+    unknown = [state.height for state in states if not region.at(state.height)]
+    low, high = region.heights_m[0], region.heights_m[-1]
+    return Check(
+        "leg height",
+        not unknown,
+        f"base {(unknown or [states[-1].height])[0]:.3f} m above the axle, known from {low:.3f} to {high:.3f} m",
+        "give the firmware's board the heights that robot-il robot show prints",
+    )
+
+
+def _check_region(states: Sequence[State], region: Regions) -> Check:
     """Every STATE counts: whoever holds the robot must hold it where it can be caught, and not just pass through."""
     margins = [region.margin(state) for state in states]
     return Check(

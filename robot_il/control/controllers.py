@@ -12,7 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from robot_il.control.device import State
-from robot_il.spec import CONTROL_RATE_HZ, TASKS, TORQUE_LIMIT_NM, Task
+from robot_il.control.schedule import Schedule
+from robot_il.spec import CONTROL_RATE_HZ, TORQUE_LIMIT_NM, Task, find_task
+
+SCHEDULE = "over_height"
+"""What an identity calls the table of a law whose figures go with the height."""
+
+
+TREMOR_1 = 0.2
+"""An ordinary hand's tremor as a share of the torque that the robot's LQR tolerates: 0.5 N m on the reference robot."""
 
 
 class Controller(Protocol):
@@ -64,15 +72,17 @@ class LinearController:
         self._gain = [float(value) for value in gain]
         self._bias = float(gain @ target(task))
 
-    @classmethod
-    def from_identity(cls, identity: Mapping[str, Any]) -> LinearController:
-        """The controller that a log names.
+    @staticmethod
+    def from_identity(identity: Mapping[str, Any]) -> LinearController:
+        """The controller that a log names; a ``ScheduledController`` where it names gains over the height.
 
         Raises:
             KeyError: the log says too little of it.
         """
-        task = dataclasses.replace(TASKS[identity["task"]], target_velocity_m_s=identity["target_velocity_m_s"])
-        return cls(np.array(identity["gain"]), task, identity["name"])
+        task = dataclasses.replace(find_task(identity["task"]), target_velocity_m_s=identity["target_velocity_m_s"])
+        if SCHEDULE in identity:
+            return ScheduledController(Schedule.from_json(identity[SCHEDULE]), task, identity["name"])
+        return LinearController(np.array(identity["gain"]), task, identity["name"])
 
     def reset(self) -> None:
         """Nothing to forget."""
@@ -81,6 +91,32 @@ class LinearController:
         """Total wheel torque in N m."""
         total = self._bias
         for gain, value in zip(self._gain, self._observe(state), strict=True):
+            total -= gain * value
+        return total
+
+
+class ScheduledController(LinearController):
+    """``LinearController`` with a gain that goes with the height which the legs hold.
+
+    At the nominal height its torque is that of the nominal gain, to the last bit.
+
+    Args:
+        gains: rows of shape (len(task.observation),) over the height, in N m per unit of the observation.
+        task: which signals are observed and what velocity is held.
+        name: what the log calls it.
+    """
+
+    def __init__(self, gains: Schedule, task: Task, name: str = "lqr") -> None:
+        super().__init__(np.array(gains.rows[gains.nominal]), task, name)
+        self.identity[SCHEDULE] = gains.to_json()
+        held = target(task)
+        biased = [[*row, float(np.array(row) @ held)] for row in gains.rows]
+        self._table = Schedule(gains.heights_m, biased, gains.nominal)
+
+    def torque(self, state: State) -> float:
+        """Total wheel torque in N m."""
+        *gains, total = self._table.at(state.height)
+        for gain, value in zip(gains, self._observe(state), strict=True):
             total -= gain * value
         return total
 

@@ -30,6 +30,7 @@ class State(NamedTuple):
     knee_left: float
     hip_right: float
     knee_right: float
+    height: float
     applied_left: float
     applied_right: float
     battery: float
@@ -110,8 +111,14 @@ class Device(Protocol):
             LinkError: the link is gone.
         """
 
-    def write(self, torque_left_nm: float, torque_right_nm: float) -> int:
+    def write(self, torque_left_nm: float, torque_right_nm: float, height_m: float | None = None) -> int:
         """Answers the STATE last read with wheel torques in N m; returns the command's sequence number.
+
+        Args:
+            torque_left_nm: demanded torque of the left wheel.
+            torque_right_nm: the same of the right one.
+            height_m: of the body's origin above the axle, where the legs are to go; None for the height of the STATE,
+                which leaves them where they are.
 
         Raises:
             LinkError: the link is gone.

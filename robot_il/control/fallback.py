@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from robot_il.control.controllers import Controller, LinearController
+from robot_il.control.controllers import SCHEDULE, Controller, LinearController
 from robot_il.control.device import State
 from robot_il.control.lqr import STATE, solve_lqr
+from robot_il.control.schedule import Schedule, scheduled
 from robot_il.robot import Robot
 from robot_il.spec import TASKS
 
@@ -19,6 +20,8 @@ MOVING = ("pitch", "pitch_rate", "velocity")
 """What of the pendulum's state counts when the place to rest is free."""
 _MOVING = [STATE.index(name) for name in MOVING]
 _POSITION = STATE.index("position")
+_REST = len(STATE)
+"""Where in a row of the fallback's table the place to rest begins."""
 
 
 class Fallback:
@@ -29,16 +32,21 @@ class Fallback:
     was moving is stopped ahead instead of being called back, and one that rolled away from where it was armed is not
     sent home by a torque that its lean did not ask for.
 
+    Gain and place are those of the height that the legs hold, the place of the height at that first STATE.
+
     Args:
-        gain: (4,) over pitch, pitch_rate, position, velocity: torque in N m is ``-gain @ (state - place)``.
-        rest: (3,) over pitch, pitch_rate, velocity: the robot's position minus that of the place to rest, in m.
+        laws: rows of seven over the height: the gain over pitch, pitch_rate, position, velocity, so that the torque in
+            N m is ``-gain @ (state - place)``; then over pitch, pitch_rate, velocity the robot's position minus that of
+            the place to rest, in m.
     """
 
-    def __init__(self, gain: np.ndarray, rest: np.ndarray) -> None:
-        self.identity = {"name": NAME, "gain": np.asarray(gain).tolist(), "rest": np.asarray(rest).tolist()}
+    def __init__(self, laws: Schedule) -> None:
+        nominal = laws.rows[laws.nominal]
+        self.identity: dict[str, Any] = {"name": NAME, "gain": nominal[:_REST], "rest": nominal[_REST:]}
+        if len(laws.rows) > 1:
+            self.identity[SCHEDULE] = laws.to_json()
         self.intent = math.nan
-        self._gain = [float(value) for value in gain]
-        self._rest = [float(value) for value in rest]
+        self._laws = laws
         self._place: float | None = None
 
     def reset(self) -> None:
@@ -47,10 +55,11 @@ class Fallback:
 
     def torque(self, state: State) -> float:
         """Total wheel torque in N m."""
+        law = self._laws.at(state.height)
         if self._place is None:
-            pitch, rate, velocity = self._rest
+            pitch, rate, velocity = law[_REST:]
             self._place = state.position - (pitch * state.pitch + rate * state.pitch_rate + velocity * state.velocity)
-        pitch, rate, position, velocity = self._gain
+        pitch, rate, position, velocity = law[:_REST]
         return -(
             pitch * state.pitch
             + rate * state.pitch_rate
@@ -61,8 +70,12 @@ class Fallback:
 
 def lqr_fallback(robot: Robot) -> Fallback:
     """The fallback of a robot, the same for every task."""
-    gain, P = solve_lqr(robot, TASKS["stand"])
-    return Fallback(gain, place_to_rest(P))
+
+    def law_at(height_m: float) -> list[float]:
+        gain, P = solve_lqr(robot, TASKS["stand"], height_m)
+        return [*gain, *place_to_rest(P)]
+
+    return Fallback(scheduled(robot, law_at))
 
 
 def place_to_rest(P: np.ndarray) -> np.ndarray:
@@ -90,5 +103,7 @@ def fallback_from_identity(identity: Mapping[str, Any]) -> Controller:
         KeyError: the log says too little of it.
     """
     if identity["name"] == NAME:
-        return Fallback(np.array(identity["gain"]), np.array(identity["rest"]))
+        if SCHEDULE in identity:
+            return Fallback(Schedule.from_json(identity[SCHEDULE]))
+        return Fallback(Schedule([0.0], [[*identity["gain"], *identity["rest"]]], 0))
     return LinearController.from_identity(identity)

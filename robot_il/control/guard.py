@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from robot_il.control.controllers import Controller
 from robot_il.control.device import State
-from robot_il.control.region import Region
+from robot_il.control.plausible import implausible_signal
+from robot_il.control.region_heights import Regions
+from robot_il.control.shaping import GuardLimits, TorqueShaper, limits_for
 from robot_il.control.supervisor import Reason, Supervisor, SupervisorEvent, SupervisorState
-from robot_il.robot import Robot
-from robot_il.spec import CONTROL_RATE_HZ, LIMITS, STATE_SIGNALS, TORQUE_LIMIT_NM, Mode
+from robot_il.spec import CONTROL_RATE_HZ, Mode
+
+__all__ = [
+    "LOST_REPEATS_S", "NO_INPUT", "Decision", "Guard", "GuardLimits", "LoopInput", "implausible_signal", "limits_for",
+]  # fmt: skip
 
 _S, _E = SupervisorState, SupervisorEvent
 _NONE, _CONTROLLER, _FALLBACK = 0, 1, 2
 LOST_REPEATS_S = 0.05
 """Time of STATEs in a row that are no newer than the one before, after which nothing is known of the robot any more."""
-LARGEST_YAW_LAG_RAD = 0.5
-"""Farthest that the heading to be held runs ahead of the robot's while it turns."""
 _EXCUSED = (_E.OBSERVATION_STALE, _E.OBSERVATION_REPEATED, _E.OPERATOR_SILENT)
 """Not the controller's fault: it gets the robot back as often as that happens."""
 _RESCUES = (_E.REGION_LEFT, _E.CONTROLLER_LATE)
@@ -46,58 +48,6 @@ class LoopInput(enum.IntFlag):
 
 
 NO_INPUT = LoopInput(0)
-
-
-@dataclass(frozen=True)
-class GuardLimits:
-    """The host's limits, inside those of the MCU.
-
-    Attributes:
-        torque_nm: largest total torque.
-        torque_slew_nm_s: fastest change of the total torque; also what makes a hand-over bumpless.
-        tilt_rad: beyond this lean nothing on the host can help.
-        switch_margin: the fallback takes over when the margin that is left once its torque takes hold is below this.
-        regain_margin: the margin above which the robot counts as calm.
-        switch_tilt_rad: without a region, the fallback takes over when the lean, predicted ``lookahead_s`` ahead,
-            exceeds this, and a lean under half of it counts as calm; infinite where a policy is to be judged alone,
-            with or without a region.
-        lookahead_s: how far ahead the lean is predicted from its rate.
-        regain_s: how long the robot must stay calm before the controller gets it back.
-        max_rescues: how often the controller may leave the region, or be late, and get the robot back; after that the
-            fallback keeps it.
-        settle_s: longest time the fallback takes to come to rest before a safe stop.
-        yaw_gain_nm_rad: heading hold, torque difference per rad of heading error.
-        yaw_damping_nm_s_rad: heading hold, torque difference per rad/s.
-    """
-
-    torque_nm: float = TORQUE_LIMIT_NM
-    torque_slew_nm_s: float = 800.0
-    tilt_rad: float = 0.6
-    switch_margin: float = 0.25
-    regain_margin: float = 0.5
-    switch_tilt_rad: float = 0.25
-    lookahead_s: float = 0.1
-    regain_s: float = 1.0
-    max_rescues: int = 3
-    settle_s: float = 2.0
-    yaw_gain_nm_rad: float = 1.0
-    yaw_damping_nm_s_rad: float = 0.2
-
-
-def limits_for(robot: Robot, limits: GuardLimits | None = None) -> GuardLimits:
-    """Limits narrowed to what a robot's drives can give, with the heading hold that suits it.
-
-    Args:
-        robot: its profile.
-        limits: None for the usual ones.
-    """
-    limits = limits or GuardLimits()
-    return replace(
-        limits,
-        torque_nm=min(limits.torque_nm, 2.0 * robot.drive.torque_limit_nm),
-        yaw_gain_nm_rad=robot.heading.gain_nm_rad,
-        yaw_damping_nm_s_rad=robot.heading.damping_nm_s_rad,
-    )
 
 
 class Decision(NamedTuple):
@@ -126,14 +76,6 @@ class Decision(NamedTuple):
     margin: float = math.nan
 
 
-def implausible_signal(state: State) -> str | None:
-    """Name of the first signal that is not finite or outside its range in the spec; None where all are right."""
-    for signal, value in zip(STATE_SIGNALS, state, strict=True):
-        if signal.low is not None and signal.high is not None and not signal.low <= value <= signal.high:
-            return signal.name
-    return None
-
-
 class Guard:
     """Joins a controller, a fallback and the supervisor.
 
@@ -150,7 +92,7 @@ class Guard:
         controller: Controller,
         fallback: Controller,
         limits: GuardLimits | None = None,
-        region: Region | None = None,
+        region: Regions | None = None,
         rate_hz: int = CONTROL_RATE_HZ,
     ) -> None:
         self.supervisor = Supervisor()
@@ -161,6 +103,7 @@ class Guard:
         self.rate_hz = rate_hz
         self.failure = ""
         """What the controller did wrong, for the log."""
+        self._shaper = TorqueShaper(self.limits, rate_hz)
         self._newest: tuple[int, int] | None = None
         self._repeats = 0
         self._margin = math.nan
@@ -169,8 +112,7 @@ class Guard:
     def _start(self) -> None:
         self.controller.reset()
         self.fallback.reset()
-        self._last_torque = 0.0
-        self._yaw_reference: float | None = None
+        self._shaper.reset()
         self._calm_ticks = 0
         self._settle_ticks = 0
         self._rescues = 0
@@ -200,7 +142,7 @@ class Guard:
         if current is _S.FALLBACK:
             return self._drive(state, self.fallback.torque(state), _FALLBACK)
         if current is _S.SAFE_STOP:
-            self._last_torque = 0.0
+            self._shaper.last_nm = 0.0
             drive = state.mode == Mode.ARMED
             return Decision(drive, "disarm", math.nan, 0.0, 0.0, 0.0, 0.0, _NONE, self._margin)
         request = "arm" if current is _S.ARMING else None
@@ -275,7 +217,7 @@ class Guard:
         if self.region is None or math.isinf(limits.switch_tilt_rad):
             lean = abs(state.pitch + limits.lookahead_s * state.pitch_rate)
             return max(lean, abs(state.pitch)) > limits.switch_tilt_rad, lean < 0.5 * limits.switch_tilt_rad
-        margin = self.region.margin_ahead(state, self._last_torque)
+        margin = self.region.margin_ahead(state, self._shaper.last_nm)
         return margin < limits.switch_margin, margin > limits.regain_margin
 
     @property
@@ -307,26 +249,7 @@ class Guard:
         return None
 
     def _drive(self, state: State, torque: float, source: int, yaw_rate_wanted: float = 0.0) -> Decision:
-        step = self.limits.torque_slew_nm_s / self.rate_hz
-        limit = self.limits.torque_nm
-        limited = min(max(torque, self._last_torque - step, -limit), self._last_torque + step, limit)
-        self._last_torque = limited
-        left, right = self._split(state, limited, yaw_rate_wanted)
+        limited = self._shaper.limit(torque)
+        left, right = self._shaper.split(state.yaw, state.yaw_rate, limited, yaw_rate_wanted)
         intent = self.controller.intent if source == _CONTROLLER else math.nan
         return Decision(True, None, intent, torque, limited, left, right, source, self._margin)
-
-    def _split(self, state: State, total: float, yaw_rate_wanted: float) -> tuple[float, float]:
-        """Half to each wheel, and a small difference that holds the heading or turns it; positive yaw turns left."""
-        if self._yaw_reference is None:
-            self._yaw_reference = state.yaw
-        if yaw_rate_wanted:
-            # a robot that is held goes on from where it is, and does not spin after a heading that ran away from it
-            ahead = self._yaw_reference + yaw_rate_wanted / self.rate_hz
-            self._yaw_reference = min(max(ahead, state.yaw - LARGEST_YAW_LAG_RAD), state.yaw + LARGEST_YAW_LAG_RAD)
-        limits = self.limits
-        turn = limits.yaw_gain_nm_rad * (self._yaw_reference - state.yaw)
-        turn += limits.yaw_damping_nm_s_rad * (yaw_rate_wanted - state.yaw_rate)
-        bound = LIMITS.wheel_torque_nm
-        room = bound - abs(0.5 * total)
-        turn = min(max(turn, -room), room)
-        return 0.5 * total - turn, 0.5 * total + turn

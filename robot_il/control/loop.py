@@ -7,20 +7,21 @@ what did not arrive in time. Nothing here knows whether the device or the clock 
 from __future__ import annotations
 
 import math
-import struct
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from robot_il.control.clock import ArrivalGrid, Clock
 from robot_il.control.device import Device, State
 from robot_il.control.guard import NO_INPUT, Decision, Guard, LoopInput
+from robot_il.control.operator import Operator
+from robot_il.control.posture import Course, Wish, height_to_send
 from robot_il.control.sink import NullSink, Sink
 from robot_il.control.supervisor import SupervisorEvent, SupervisorState
+from robot_il.control.tick_row import pack_tick
 from robot_il.errors import LinkError
-from robot_il.spec import CONTROL_RATE_HZ, HOST_SIGNALS, STATE_SIGNALS, TICK_SIGNALS, Event, Fault, Reject
+from robot_il.spec import CONTROL_RATE_HZ, Event, Fault, Reject
 
 STALE_NS = 15_000_000
 LOST_NS = 50_000_000
@@ -34,30 +35,6 @@ REQUEST_PERIOD_S = 0.05
 SILENCE_LIMIT_NS = 1_000_000_000
 STOP_PATIENCE_S = 1
 """Given to the MCU to confirm a DISARM."""
-
-_CHAIN = [signal.name for signal in (*STATE_SIGNALS, *HOST_SIGNALS)]
-_in_tick_order = itemgetter(*(_CHAIN.index(signal.name) for signal in TICK_SIGNALS))
-_CODES = {"u8": "Q", "i8": "q", "u4": "I", "f4": "f", "u2": "H", "u1": "B"}
-_ROW = struct.Struct("<" + "".join(_CODES[signal.dtype] for signal in TICK_SIGNALS))
-
-
-class Operator(Protocol):
-    """A person at a pad or a page who has to be there.
-
-    Attributes:
-        heard_ns: when the person, or what carries their hands' position, was last heard, on the loop's clock.
-        stick_forward: what their stick asks for now, -1..1.
-        stick_turn: the same, left positive.
-        yaw_rate_wanted: turning that comes of it, in rad/s, exact as a float32.
-    """
-
-    heard_ns: int
-    stick_forward: float
-    stick_turn: float
-    yaw_rate_wanted: float
-
-    def look(self, now_ns: int) -> None:
-        """Brings the attributes up to date; called once a tick, must not block."""
 
 
 class Arrival(NamedTuple):
@@ -106,6 +83,7 @@ class ControlLoop:
         sink: takes the ticks and events.
         on_tick: called after each published tick with the state and the decision; for a live display, must be quick.
         rate_hz: at which the device reports its state.
+        course: what the task asks besides torque.
         operator: a person without whom the run must not go on: after 150 ms of silence the fallback holds the robot,
             until they are back; after 500 ms it brings the robot to rest for good. None where nobody is needed.
     """
@@ -119,6 +97,7 @@ class ControlLoop:
         on_tick: Callable[[State, Decision], None] | None = None,
         operator: Operator | None = None,
         rate_hz: int = CONTROL_RATE_HZ,
+        course: Course | None = None,
     ) -> None:
         self.guard = guard
         self.report = LoopReport()
@@ -127,6 +106,8 @@ class ControlLoop:
         self._sink = sink or NullSink()
         self._on_tick = on_tick
         self.operator = operator
+        self._course = course or Course()
+        self._height_asked = self._height = math.nan
         self._rate_hz = rate_hz
         self._period_ns = 1_000_000_000 // rate_hz
         self._grid = ArrivalGrid(self._period_ns)
@@ -144,15 +125,37 @@ class ControlLoop:
         """
         self._stop = True
 
-    def renew(self, guard: Guard, operator: Operator | None) -> None:
+    @property
+    def height_m(self) -> float:
+        """Where the body was last asked to be in this run, else where it is; NaN before a STATE was read."""
+        return self._height if math.isnan(self._height_asked) else self._height_asked
+
+    def ask_height(self, height_m: float) -> float:
+        """Raises or lowers the body, for a person who asks: theirs goes before the task's to the end of the run.
+
+        Args:
+            height_m: of the body's origin above the axle; a number.
+
+        Returns:
+            the nearest height that the legs hold, which is asked for from now on, in m.
+        """
+        self._height_asked = self._course.within(height_m)
+        self._sink.event("height_asked", height_m=self._height_asked)
+        return self._height_asked
+
+    def renew(self, guard: Guard, operator: Operator | None, course: Course | None = None) -> None:
         """Makes ready for another run of the same connection; the grid and its count go on.
 
         Args:
             guard: a new one, disarmed.
             operator: see ``ControlLoop``.
+            course: see ``ControlLoop``.
         """
         self.guard = guard
         self.operator = operator
+        self._course = course or Course()
+        self._height_asked = math.nan
+        self._free_ns = self._clock.now_ns()  # what it took to prepare this run was no silence of the link
         self.report = LoopReport()
         self._inputs = NO_INPUT
         self._slow = []
@@ -266,14 +269,16 @@ class ControlLoop:
         self._last_receive_ns = receive_ns
         self._announced = NO_INPUT
         lateness_us = self._grid.arrived(state.state_seq, receive_ns) / 1000.0
-        yaw_rate_wanted = self._listen(receive_ns)
+        self._height = state.height
+        wish = self._listen(receive_ns)
         inputs, self._inputs = self._inputs, NO_INPUT
         supervised = self.guard.supervisor.state
-        decision = self.guard.decide(state, inputs, yaw_rate_wanted)
-        sent_seq = self._device.write(decision.left, decision.right) if decision.drive else 0
+        decision = self.guard.decide(state, inputs, wish.yaw_rate)
+        height = height_to_send(wish.height, state, decision.source)
+        sent_seq = self._device.write(decision.left, decision.right, height) if decision.drive else 0
         send_ns = self._clock.now_ns() if decision.drive else 0
         self._request(decision.request)
-        self._publish(state, decision, inputs, receive_ns, send_ns, sent_seq, lateness_us, yaw_rate_wanted)
+        self._publish(state, decision, inputs, receive_ns, send_ns, sent_seq, lateness_us, wish, height)
         self._account(decision, receive_ns, send_ns, lateness_us)
         if self.guard.supervisor.state is not supervised:
             self._announce(supervised)
@@ -283,18 +288,20 @@ class ControlLoop:
             self._on_tick(state, decision)
         self._free_ns = self._clock.now_ns()
 
-    def _listen(self, now_ns: int) -> float:
-        """Looks at the operator's stick, tells the guard of their silence; returns the turning they want, in rad/s."""
-        operator = self.operator
+    def _listen(self, now_ns: int) -> Wish:
+        """Looks at the operator's stick, tells the guard of their silence; returns what they or the task ask for."""
+        operator, height = self.operator, self._height_asked
+        if math.isnan(height):
+            height = self._course.height_at((self.report.controlled + self.report.rescued) / self._rate_hz)
         if operator is None:
-            return 0.0
+            return Wish(self._course.yaw_rate_rad_s, height)
         operator.look(now_ns)
         silence_ns = now_ns - operator.heard_ns
         if silence_ns > OPERATOR_LOST_NS:
             self._inputs |= LoopInput.OPERATOR_LOST
         elif silence_ns > OPERATOR_SILENT_NS:
             self._inputs |= LoopInput.OPERATOR_SILENT
-        return operator.yaw_rate_wanted
+        return Wish(operator.yaw_rate_wanted if operator.taken else self._course.yaw_rate_rad_s, height)
 
     def _request(self, request: str | None) -> None:
         if request is None or self._grid.index - self._last_request_tick < REQUEST_PERIOD_S * self._rate_hz:
@@ -311,7 +318,8 @@ class ControlLoop:
         send_ns: int,
         sent_seq: int,
         lateness_us: float,
-        yaw_rate_wanted: float,
+        wish: Wish,
+        height: float,
     ) -> None:
         statistics = self._device.statistics
         supervisor = self.guard.supervisor
@@ -329,16 +337,18 @@ class ControlLoop:
             decision.margin,
             operator.stick_forward if operator is not None else math.nan,
             operator.stick_turn if operator is not None else math.nan,
-            yaw_rate_wanted,
+            wish.yaw_rate,
+            wish.height,
             decision.intent,
             decision.controller_torque,
             decision.limited_torque,
             decision.left,
             decision.right,
+            height if sent_seq else math.nan,
             int(supervisor.state),
             decision.source,
         )
-        self._sink.tick(_ROW.pack(*_in_tick_order(state + host)))
+        self._sink.tick(pack_tick(state + host))
 
     def _account(self, decision: Decision, receive_ns: int, send_ns: int, lateness_us: float) -> None:
         report = self.report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from robot_il.errors import DataError
 from robot_il.spec import HAND_AXES, HAND_DTYPE, HAND_SIGNALS, HandDevice
@@ -24,6 +24,27 @@ _CODES = {"i8": "q", "f4": "f", "u4": "I", "u1": "B"}
 _ROW = struct.Struct("<" + "".join(_CODES[signal.dtype] for signal in HAND_SIGNALS))
 
 assert _ROW.size == HAND_DTYPE.itemsize
+
+
+class Operator(Protocol):
+    """A person at a pad or a page who has to be there.
+
+    Attributes:
+        heard_ns: when the person, or what carries their hands' position, was last heard, on the loop's clock.
+        stick_forward: what their stick asks for now, -1..1.
+        stick_turn: the same, left positive.
+        yaw_rate_wanted: turning that comes of it, in rad/s, exact as a float32.
+        taken: whether they drive now; who does not leaves the turning to the task.
+    """
+
+    heard_ns: int
+    taken: bool
+    stick_forward: float
+    stick_turn: float
+    yaw_rate_wanted: float
+
+    def look(self, now_ns: int) -> None:
+        """Brings the attributes up to date; called once a tick, must not block."""
 
 
 class Hand(NamedTuple):

@@ -11,11 +11,13 @@ from robot_il.control.operator import Hand
 from robot_il.errors import ConfigError
 from robot_il.spec import HAND_AXES
 
-ACTIONS = ("stop", "estop", "record", "good", "ok", "bad", "redo")
+ACTIONS = ("stop", "estop", "record", "good", "ok", "bad", "redo", "raise", "lower")
 """What a button of a pad may stand for besides the dead-man."""
 ZONES = ("radial", "axis")
 BUTTONS = 32
 """As many buttons as a hand has bits."""
+HAT = 28
+"""Number of the hat's upper button; right, lower and left follow. To most drivers of the kernel the cross is a hat."""
 MOST_RAW = 1.1
 """A stick's axis beyond this is none: browsers report a resting hat as 3.3."""
 MOST_KEPT = 100.0
@@ -180,11 +182,16 @@ class PadMap:
         fresh = now & ~before
         return [action for action in ACTIONS if action in self.buttons and fresh >> self.buttons[action] & 1]
 
-    def lacks(self, axes: int, buttons: int) -> str:
-        """What a pad of so many axes and buttons has not of this map; empty where it fits."""
+    def lacks(self, axes: int, buttons: int, hat: bool = False) -> str:
+        """What a pad of so many axes and buttons, with a hat or without, has not of this map; empty where it fits.
+
+        Nobody is worse off on a pad that cannot raise and lower the body: that is not missed.
+        """
+        there = {*range(buttons), *(range(HAT, BUTTONS) if hat else ())}
+        needed = {action: number for action, number in self.buttons.items() if action not in ("raise", "lower")}
         missing = [f"axis {number}" for number in (*self.forward.numbers, *self.turn.numbers) if number >= axes]
-        missing += [f"button {number}" for number in self.deadman if number >= buttons]
-        missing += [f"button {number} ({action})" for action, number in self.buttons.items() if number >= buttons]
+        missing += [f"button {number}" for number in self.deadman if number not in there]
+        missing += [f"button {number} ({action})" for action, number in needed.items() if number not in there]
         return ", ".join(missing)
 
     def to_json(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from robot_il.control.pad_layout import BUTTONS, Axis, PadMap, Triggers
+from robot_il.control.pad_layout import BUTTONS, HAT, Axis, PadMap, Triggers
 from robot_il.errors import ConfigError
 
 __all__ = [
@@ -35,6 +35,8 @@ MOST_PATTERNS = 64
 MOST_TEXT = 128
 _KEYS = {"name", "forward", "turn", "deadman", "buttons", "dead_zone", "full", "zone", "expo", "still_s", "match"}
 _NEEDED = ("name", "forward", "turn", "deadman")
+_HAT = ("h0.1", "h0.2", "h0.4", "h0.8")
+"""What SDL calls the directions of the first hat, from the upper one clockwise."""
 _CRC = slice(4, 8)
 """Hex digits of a GUID in which SDL keeps a checksum of the name; they say nothing of the numbering."""
 _GUID = re.compile(r"[0-9a-f?*]{1,64}")
@@ -205,6 +207,7 @@ def map_from_sdl(name: str, sdl: Mapping[str, str]) -> PadMap:
     shoulders = [_button(sdl, key) for key in ("leftshoulder", "rightshoulder")]
     deadman = tuple(number for number in shoulders if number is not None)
     roles = {"stop": "b", "estop": "back", "record": "start", "good": "y", "ok": "a", "bad": "x"}
+    roles |= {"raise": "dpup", "lower": "dpdown"}
     buttons = {action: _button(sdl, key) for action, key in roles.items()}
     if not deadman:
         raise ConfigError(f"a shoulder button on {name[:MOST_TEXT]!r}", "none", "make a map with robot-il pad --make")
@@ -228,7 +231,10 @@ def _stick_axis(name: str, sdl: Mapping[str, str], key: str) -> Axis:
 
 
 def _button(sdl: Mapping[str, str], key: str) -> int | None:
-    found = re.fullmatch(r"b(\d{1,2})", sdl.get(key, ""))
+    said = sdl.get(key, "")
+    found = re.fullmatch(r"b(\d{1,2})", said)
+    if said in _HAT:
+        return HAT + _HAT.index(said)
     return int(found[1]) if found and int(found[1]) < BUTTONS else None
 
 

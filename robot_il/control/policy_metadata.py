@@ -65,7 +65,7 @@ class PolicyMetadata:
     """Where a policy comes from and where it belongs.
 
     Attributes:
-        task: name in ``spec.TASKS``, "" for one trained on foreign data.
+        task: a name that ``spec.find_task`` knows, "" for one trained on foreign data.
         spec_hash: of the spec its data were recorded under, "" for foreign data.
         observation: the inputs, in order.
         action: the outputs with their limits.

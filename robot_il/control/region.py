@@ -91,12 +91,15 @@ class Region:
         )
 
     def _margin(self, pitch: float, rate: float, velocity: float) -> float:
+        radius = self.radius(pitch, rate, velocity)
+        return radius if math.isnan(radius) else max(MARGIN_FLOOR, 1.0 - radius)
+
+    def radius(self, pitch: float, rate: float, velocity: float) -> float:
+        """How far from rest, in reaches to the edge: 1 on it; NaN where one of the three is."""
         (a, b, c), (_, d, e), (_, _, f) = self.shape
         cost = a * pitch * pitch + d * rate * rate + f * velocity * velocity
         cost += 2.0 * (b * pitch * rate + c * pitch * velocity + e * rate * velocity)
-        if math.isnan(cost):
-            return math.nan
-        return max(MARGIN_FLOOR, 1.0 - math.sqrt(max(0.0, cost / self.level)))
+        return math.sqrt(max(0.0, cost / self.level)) if not math.isnan(cost) else math.nan
 
     def points(self, directions: np.ndarray, radius: float = 1.0) -> np.ndarray:
         """States on a scaled copy of the edge.

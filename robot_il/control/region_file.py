@@ -11,12 +11,14 @@ from typing import Any
 
 from robot_il.control.guard import GuardLimits, limits_for
 from robot_il.control.lqr import lqr_gain
-from robot_il.control.region import RECOMPUTE, Region
+from robot_il.control.region import RECOMPUTE
+from robot_il.control.region_heights import Regions
 from robot_il.errors import ConfigError
 from robot_il.robot import PROFILES, Robot
 from robot_il.spec import CONTROL_RATE_HZ, LIMITS, TASKS
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 knew one height only."""
 SUFFIX = ".region.json"
 MAX_BYTES = 100_000
 SAME = 1e-6
@@ -25,18 +27,18 @@ SAME = 1e-6
 
 @dataclass(frozen=True)
 class RegionRecord:
-    """A region and where it comes from.
+    """The regions of a robot's heights and where they come from.
 
     Attributes:
-        region: the ellipsoid, safety factor included.
-        found_level: largest level from which every simulated trajectory was caught.
-        safety_factor: by which the ellipsoid of that level was shrunk, each axis alike.
+        region: the ellipsoids, safety factor included.
+        found_levels: for each the largest level from which every simulated trajectory was caught.
+        safety_factor: by which the ellipsoids of these levels were shrunk, each axis alike.
         computed_for: figure to value: everything on which the region depends.
         verification: how it fared in the twin, see ``robot-il region --verify``; None where it was not tried.
     """
 
-    region: Region
-    found_level: float
+    region: Regions
+    found_levels: tuple[float, ...]
     safety_factor: float
     computed_for: Mapping[str, Any]
     verification: Mapping[str, Any] | None = None
@@ -57,7 +59,8 @@ def dependencies(robot: Robot, limits: GuardLimits | None = None) -> dict[str, A
     limits = limits_for(robot, limits)
     return {
         "profile_sha256": robot.sha256,
-        "gain": lqr_gain(robot, TASKS["stand"]).tolist(),
+        "heights_m": list(robot.postures.knots_m),
+        "gains": [lqr_gain(robot, TASKS["stand"], height_m).tolist() for height_m in robot.postures.knots_m],
         "torque_nm": limits.torque_nm,
         "torque_slew_nm_s": limits.torque_slew_nm_s,
         "host_tilt_rad": limits.tilt_rad,
@@ -100,8 +103,8 @@ def read_region(path: Path) -> RegionRecord:
         if table["format"] != FORMAT:
             raise ValueError(f"format {table['format']}")
         return RegionRecord(
-            region=Region.from_json(table["region"]),
-            found_level=float(table["found_level"]),
+            region=Regions.from_json(table["region"]),
+            found_levels=tuple(float(level) for level in table["found_levels"]),
             safety_factor=float(table["safety_factor"]),
             computed_for=dict(table["computed_for"]),
             verification=table["verification"] and dict(table["verification"]),
@@ -115,7 +118,7 @@ def write_region(path: Path, record: RegionRecord) -> None:
     table = {
         "format": FORMAT,
         "region": record.region.to_json(),
-        "found_level": record.found_level,
+        "found_levels": list(record.found_levels),
         "safety_factor": record.safety_factor,
         "computed_for": dict(record.computed_for),
         "verification": record.verification,

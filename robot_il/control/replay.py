@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from robot_il.control.controllers import Controller, RecordedIntent
 from robot_il.control.device import State
 from robot_il.control.guard import Guard, GuardLimits, LoopInput
 from robot_il.control.policy_metadata import TOLERANCE
-from robot_il.control.region import Region
+from robot_il.control.posture import height_to_send
+from robot_il.control.region_heights import Regions
 from robot_il.spec import CONTROL_RATE_HZ, STATE_SIGNALS, TORQUE_LIMIT_NM
 
 BOUND_NM = TOLERANCE * 2.0 * TORQUE_LIMIT_NM
@@ -23,7 +25,7 @@ BOUND_NM = TOLERANCE * 2.0 * TORQUE_LIMIT_NM
 and the limits after the controller never widen a difference."""
 _TORQUES = ("controller_torque", "limited_torque", "sent_left", "sent_right")
 _DECIDED = ("source", "supervisor")
-COMPARED = (*_TORQUES, *_DECIDED, "margin")
+COMPARED = (*_TORQUES, *_DECIDED, "margin", "sent_height")
 _STATE_NAMES = [signal.name for signal in STATE_SIGNALS]
 
 
@@ -61,7 +63,7 @@ def replay(
     controller: Controller,
     fallback: Controller,
     limits: GuardLimits,
-    region: Region | None = None,
+    region: Regions | None = None,
     rate_hz: int = CONTROL_RATE_HZ,
 ) -> ReplayResult:
     """Feeds the logged STATEs and loop inputs to a fresh guard and compares what it decides.
@@ -79,8 +81,13 @@ def replay(
     columns = [ticks[name].tolist() for name in _STATE_NAMES]
     # logs of earlier releases do not know of turning: NaN there
     turning = np.nan_to_num(ticks["yaw_rate_wanted"]).tolist()
-    for index, (inputs, turn, *values) in enumerate(zip(ticks["inputs"].tolist(), turning, *columns, strict=True)):
-        decision = guard.decide(State(*values), LoopInput(inputs), turn)
+    asked = zip(ticks["inputs"].tolist(), turning, ticks["height_wanted"].tolist(), strict=True)
+    for index, ((inputs, turn, height), *values) in enumerate(zip(asked, *columns, strict=True)):
+        state = State(*values)
+        legged = not isnan(state.height)
+        if not legged:  # a release in which no leg moved: any plausible height stands for the one that it had
+            state = state._replace(height=0.0)
+        decision = guard.decide(state, LoopInput(inputs), turn)
         recomputed[index] = (
             decision.controller_torque,
             decision.limited_torque,
@@ -89,6 +96,7 @@ def replay(
             decision.source,
             guard.supervisor.state,
             decision.margin,
+            height_to_send(height, state, decision.source) if decision.drive and legged else nan,
         )
     return _compare(ticks, recomputed)
 

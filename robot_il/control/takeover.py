@@ -10,7 +10,8 @@ import math
 
 from robot_il.control.controllers import Controller, RecordedIntent
 from robot_il.control.device import State
-from robot_il.control.lqr import linear_dynamics, lqr_gain
+from robot_il.control.lqr import driven_dynamics, lqr_gain
+from robot_il.control.schedule import scheduled
 from robot_il.robot import Robot
 from robot_il.spec import CONTROL_RATE_HZ, TASKS
 
@@ -31,7 +32,8 @@ class VelocityDriver:
     the flat output of the linear pendulum (Fliess, Levine, Martin and Rouchon, "Flatness and defect of non-linear
     systems", Int. J. Control 61(6), 1995), of which position, lean and torque follow by differentiation. It goes
     through a filter with three poles at ``BANDWIDTH_RAD_S``, after a bound on the acceleration that is asked for. Held
-    to a velocity alone, the robot would roll farther past what was asked, and back.
+    to a velocity alone, the robot would roll farther past what was asked, and back. Gain and pendulum are those of the
+    height that the legs hold.
 
     Args:
         robot: whose LQR of the task ``stand`` balances it.
@@ -42,18 +44,14 @@ class VelocityDriver:
     """
 
     def __init__(self, robot: Robot, rate_hz: int = CONTROL_RATE_HZ) -> None:
-        gain = lqr_gain(robot, TASKS["stand"])
-        A, B = linear_dynamics(robot.pendulum)
-        self._falling, self._tipping = float(A[1, 0]), float(B[1, 0])
-        self._height_m = float(-B[3, 0] / B[1, 0])
-        self._lean_m_s2 = float(A[3, 0] + self._height_m * A[1, 0])
-        self._gain = [float(value) for value in gain]
+        self._table = scheduled(robot, lambda height_m: _flat_row(robot, height_m))
+        _, _, flat_height_m, _, *gain = self._table.rows[self._table.nominal]
         self._period_s = 1.0 / rate_hz
         self.identity = {
             "name": "velocity driver",
-            "gain": self._gain,
+            "gain": gain,
             "rate_hz": rate_hz,
-            "flat_height_m": self._height_m,
+            "flat_height_m": flat_height_m,
             "bandwidth_rad_s": BANDWIDTH_RAD_S,
         }
         self.intent = math.nan
@@ -78,17 +76,17 @@ class VelocityDriver:
         self._asked_us = state.mcu_time_us
         if not self._begun:
             self._begin(state)
-        lean, lean_rate, lean_change = (value / self._lean_m_s2 for value in self._follow())
-        place = self._place_m - self._height_m * lean
+        falling, tipping, flat_height_m, lean_m_s2, pitch, rate, position, velocity = self._table.at(state.height)
+        lean, lean_rate, lean_change = (value / lean_m_s2 for value in self._follow())
+        place = self._place_m - flat_height_m * lean
         # a robot that was held back or pushed goes on from where it is, and does not hurry after the place
         held = min(max(place, state.position - LARGEST_LAG_M), state.position + LARGEST_LAG_M)
         self._place_m += held - place
-        pitch, rate, position, velocity = self._gain
-        return (lean_change - self._falling * lean) / self._tipping - (
+        return (lean_change - falling * lean) / tipping - (
             pitch * (state.pitch - lean)
             + rate * (state.pitch_rate - lean_rate)
             + position * (state.position - held)
-            + velocity * (state.velocity - (self._velocity_m_s - self._height_m * lean_rate))
+            + velocity * (state.velocity - (self._velocity_m_s - flat_height_m * lean_rate))
         )
 
     def _begin(self, state: State) -> None:
@@ -109,6 +107,19 @@ class VelocityDriver:
         self._velocity_m_s += self._acceleration_m_s2 * self._period_s
         self._place_m += self._velocity_m_s * self._period_s
         return self._acceleration_m_s2, self._jerk_m_s3, snap
+
+
+def _flat_row(robot: Robot, height_m: float) -> list[float]:
+    """What the driver has to know at a height of the base above the axle.
+
+    Returns:
+        pitch acceleration per rad of lean and per N m; how far above the axle the flat output is; its acceleration per
+        rad of lean; and the gain (4,) of the LQR.
+    """
+    A, B = driven_dynamics(robot, height_m)
+    flat_height_m = float(-B[3, 0] / B[1, 0])
+    lean_m_s2 = float(A[3, 0] + flat_height_m * A[1, 0])
+    return [float(A[1, 0]), float(B[1, 0]), flat_height_m, lean_m_s2, *lqr_gain(robot, TASKS["stand"], height_m)]
 
 
 def _allowed(velocity_m_s: float) -> float:

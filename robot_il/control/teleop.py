@@ -64,6 +64,7 @@ class Stick:
     """
 
     yaw_rate_wanted = 0.0
+    taken = False
 
     def __init__(self, link: Hands, sink: Sink) -> None:
         self._link = link

@@ -16,13 +16,18 @@ from robot_il.control.arming import Check, felt_pitch
 from robot_il.control.clock import Clock
 from robot_il.control.device import Device, State
 from robot_il.errors import LinkError
-from robot_il.spec import CONTROL_RATE_HZ, Mode
+from robot_il.robot import Robot
+from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, Mode
 
-NUDGE_NM = 0.4
+LARGEST_NUDGE_NM = 0.4
+FRICTION_MARGIN = 4.0
+"""On the friction in the profile: a robot may have twice as much, and drives that give less than they are asked for."""
 NUDGE_TICKS = 16
 REST_TICKS = 8
 LEAST_TURN_RAD_S = 0.3
 """A wheel that was nudged turns at least so much faster than the other one, which turns too as the robot tips over."""
+AS_THE_FIRST = 0.6
+"""Share of what the first wheel did that the second has to do: the first one, coasting, lags behind a dead one too."""
 APPLIED_SHARE = 0.5
 """Share of the nudge that the MCU must report to have demanded of that drive."""
 LEAST_TIP_RAD = 0.1
@@ -35,6 +40,22 @@ SILENCE_NS = 200_000_000
 _SIDES = ("left", "right")
 
 
+def nudge_nm(robot: Robot) -> float:
+    """Torque that turns one wheel of a robot far enough to be seen, in the air as on the floor, and hardly farther.
+
+    Enough to break its friction and to give twice ``LEAST_TURN_RAD_S``, within the nudge, to a wheel that half of the
+    robot rests on; a light robot would be thrown by what a heavy one needs.
+    """
+    pendulum = robot.pendulum
+    rolling_kg_m2 = 0.5 * (
+        robot.mass_kg * pendulum.wheel_radius_m**2 + pendulum.wheel_inertia_kg_m2 + pendulum.rotor_inertia_kg_m2
+    )
+    turning_nm = rolling_kg_m2 * 2.0 * LEAST_TURN_RAD_S / (NUDGE_TICKS * CONTROL_PERIOD_S)
+    return min(
+        FRICTION_MARGIN * robot.drive.coulomb_friction_nm + turning_nm, LARGEST_NUDGE_NM, robot.drive.torque_limit_nm
+    )
+
+
 class Nudges(NamedTuple):
     """The STATEs from each wheel's first command on, ``NUDGE_TICKS + REST_TICKS`` of them."""
 
@@ -42,12 +63,13 @@ class Nudges(NamedTuple):
     right: list[State]
 
 
-def nudge(device: Device, clock: Clock, watch: Callable[[], None] = lambda: None) -> Nudges:
+def nudge(device: Device, clock: Clock, torque_nm: float, watch: Callable[[], None] = lambda: None) -> Nudges:
     """Arms, nudges the left wheel forward, then the right one, and disarms; takes a quarter of a second.
 
     Args:
         device: opened.
         clock: of the device's deadlines.
+        torque_nm: of each nudge, see ``nudge_nm``.
         watch: called after every STATE; what it raises ends the nudge, disarmed.
 
     Raises:
@@ -56,7 +78,7 @@ def nudge(device: Device, clock: Clock, watch: Callable[[], None] = lambda: None
     watched = _Watched(device, clock, watch)
     try:
         _arm(watched)
-        return Nudges(_nudge_one(watched, 0), _nudge_one(watched, 1))
+        return Nudges(_nudge_one(watched, 0, torque_nm), _nudge_one(watched, 1, torque_nm))
     finally:
         device.request("disarm")
 
@@ -90,38 +112,46 @@ def _arm(watched: _Watched) -> None:
     raise LinkError(f"the MCU to arm within {ARM_PATIENCE_S} s", "it did not", "hold the robot upright and still")
 
 
-def _nudge_one(watched: _Watched, side: int) -> list[State]:
+def _nudge_one(watched: _Watched, side: int, torque_nm: float) -> list[State]:
     torques = [0.0, 0.0]
     states = []
     for tick in range(NUDGE_TICKS + REST_TICKS):
-        torques[side] = NUDGE_NM if tick < NUDGE_TICKS else 0.0
+        torques[side] = torque_nm if tick < NUDGE_TICKS else 0.0
         states.append(watched.next())
         watched.device.write(*torques)
     return states
 
 
-def judge(nudges: Nudges) -> list[Check]:
-    """One line for each wheel; of the accelerometer the arming checklist has one."""
-    return [_judge_wheel(states, side) for side, states in enumerate(nudges)]
+def judge(nudges: Nudges, torque_nm: float) -> list[Check]:
+    """One line for each wheel; of the accelerometer the arming checklist has one.
+
+    Args:
+        nudges: what was seen.
+        torque_nm: that was asked for.
+    """
+    first = _judge_wheel(nudges.left, 0, torque_nm, LEAST_TURN_RAD_S)
+    own, other = (_largest_change(nudges.left, f"wheel_velocity_{name}") for name in _SIDES)
+    least = max(LEAST_TURN_RAD_S, AS_THE_FIRST * (own - other))
+    return [first, _judge_wheel(nudges.right, 1, torque_nm, least)]
 
 
-def _judge_wheel(states: Sequence[State], side: int) -> Check:
+def _judge_wheel(states: Sequence[State], side: int, torque_nm: float, least_rad_s: float) -> Check:
     turns = [_largest_change(states, f"wheel_velocity_{name}") for name in _SIDES]
     applied = max(getattr(state, f"applied_{_SIDES[side]}") for state in states)
     own, other = turns[side], turns[1 - side]
-    found = f"{own:+.2f} rad/s for {NUDGE_NM} N m, the other wheel {other:+.2f}"
-    if applied < APPLIED_SHARE * NUDGE_NM:
-        remedy = f"the MCU demanded only {applied:.2f} N m of this drive: look for a limit that was set"
+    found = f"{own:+.2f} rad/s for {torque_nm:.3g} N m, the other wheel {other:+.2f}"
+    if applied < APPLIED_SHARE * torque_nm:
+        remedy = f"the MCU demanded only {applied:.3g} N m of this drive: look for a limit that was set"
+    elif abs(own - other) < least_rad_s:  # both go where the robot tips, and neither where it was driven
+        remedy = "free the wheel, and check its drive, its encoder and their cables"
     elif abs(other) > abs(own):
         remedy = "the other wheel turned: swap the two drives, or their encoders, in the firmware's board file"
-    elif own < other:
+    else:
         remedy = (
             "it turned, or seemed to turn, backwards: flip the sign of its drive or its encoder in the board file, "
             "or swap the two drives where it was the other wheel that moved"
         )
-    else:
-        remedy = "free the wheel, and check its drive, its encoder and their cables"
-    return Check(f"{_SIDES[side]} wheel", own - other >= LEAST_TURN_RAD_S, found, remedy)
+    return Check(f"{_SIDES[side]} wheel", own - other >= least_rad_s, found, remedy)
 
 
 def _largest_change(states: Sequence[State], name: str) -> float:

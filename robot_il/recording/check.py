@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from robot_il.recording.chain import look_at_chain
+from robot_il.recording.chain import look_at_chain, made_on_board
 from robot_il.recording.evidence import gaps, longest_repeat, steps
 from robot_il.recording.findings import FAIL, OK, WARN, Finding, graded
 from robot_il.recording.layouts import ADDED_IN
@@ -36,7 +36,7 @@ UNDESIRABLE: Final = "undesirable"
 """The label under which a fall is what was to be shown."""
 
 _FLOAT_SIGNALS = [signal.name for signal in TICK_SIGNALS if signal.dtype == "f4"]
-_MAY_BE_NAN = {"intent", "margin", "stick_forward", "stick_turn"}
+_MAY_BE_NAN = {"intent", "margin", "stick_forward", "stick_turn", "height_wanted", "sent_height"}
 _ONLY_DRIVEN = {"controller_torque", "limited_torque"}
 
 
@@ -190,7 +190,7 @@ def _check_signs(log: Log, timing: Timing) -> Iterator[Finding]:
 
 
 def _check_chain(log: Log, timing: Timing) -> Iterator[Finding]:
-    yield from look_at_chain(log.ticks, log.session.rate_hz)
+    yield from look_at_chain(log.ticks, log.session.rate_hz, made_on_board(log.session.controller))
 
 
 def _check_rejected(log: Log, timing: Timing) -> Iterator[Finding]:

@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 
 from robot_il.recording.reader import Log
-from robot_il.spec import TASKS, Task
+from robot_il.spec import Task, find_task
 
 WORKING_RANGE: Final = {"pitch": 0.5, "pitch_rate": 3.0, "position": 2.0, "velocity": 1.5}
 """Largest magnitude of each signal in its unit that a demonstration is expected to visit.
 
 Lean and distance are the bounds of the task ``stand`` (``spec.TASKS``); the rates are the edge of the region from which
-the fallback catches the reference robot. Beyond it lies what nobody could demonstrate.
+the fallback catches the reference robot. Beyond it lies what nobody could demonstrate. Turning and height have no
+range: the heading hold and the legs see to them, whoever drives.
 """
 PLANE_CELLS: Final = 16
 """Cells along each side of a plane of two signals."""
@@ -50,7 +51,7 @@ class Coverage:
         Args:
             logs: one an episode.
         """
-        seen = [(TASKS[log.session.task], _observed(log)) for log in logs]
+        seen = [(find_task(log.session.task), _observed(log)) for log in logs]
         cells = tuple(_space_cells(task, values) for task, values in seen)
         visits = Counter(cell for visited in cells for cell in visited)
         return cls(tuple(_plane_share(values) for _, values in seen), cells, visits)
@@ -70,10 +71,11 @@ class Coverage:
 
 
 def _observed(log: Log) -> np.ndarray:
-    """(N, S) the driven observations, each divided by its working range, those within it."""
-    task = TASKS[log.session.task]
+    """(N, S) the driven observations that have a working range, each divided by it, those within it."""
+    task = find_task(log.session.task)
     driven = log.ticks[log.ticks["source"] > 0]
-    values = np.stack([driven[name] / WORKING_RANGE[name] for name in task.observation], axis=1)
+    names = [name for name in task.observation if name in WORKING_RANGE]
+    values = np.stack([driven[name] / WORKING_RANGE[name] for name in names], axis=1)
     within: np.ndarray = values[(np.abs(values) <= 1.0).all(axis=1)]
     return within
 

@@ -22,6 +22,7 @@ FIRST_FORMAT: Final = 1
 ADDED_IN: Final = {
     **dict.fromkeys(("margin", "accel_x", "accel_z"), 2),
     **dict.fromkeys(("stick_forward", "stick_turn", "yaw_rate_wanted"), 3),
+    **dict.fromkeys(("height", "height_wanted", "sent_height"), 4),
 }
 """The format version that brought a signal which the first format had not; such a signal is a float."""
 MAX_SCHEMA_BYTES: Final = 65_536

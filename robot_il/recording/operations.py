@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from robot_il.errors import LogError
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import LABELS, TASKS, is_task
 
 EPISODE_EVENT: Final = "episode"
 """Name of the events of a log that carry an operation."""
@@ -87,7 +87,7 @@ def _label(value: object) -> str:
 
 
 def _task(value: object) -> str:
-    if not isinstance(value, str) or value not in TASKS:
+    if not isinstance(value, str) or not is_task(value):
         _refuse(f"a task of {', '.join(TASKS)}", value)
     return value
 

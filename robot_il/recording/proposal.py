@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_il.control.supervisor import Reason
 from robot_il.recording.evidence import stretches
-from robot_il.spec import LIMITS, TASKS, TORQUE_LIMIT_NM, Fault, Mode
+from robot_il.spec import LIMITS, TORQUE_LIMIT_NM, Fault, Mode, find_task, is_task
 
 UNDESIRABLE: Final = "undesirable"
 UNLABELED: Final = "unlabeled"
@@ -39,13 +39,13 @@ def propose(
     Args:
         ticks: (T,) of ``spec.TICK_DTYPE``, the episode's.
         events: the episode's events, each with ``name`` and ``detail``.
-        task: name in ``spec.TASKS``, whose tilt counts as a fall; without one the MCU's limit does.
+        task: a name that ``spec.find_task`` knows, whose tilt counts as a fall; without one the MCU's limit does.
 
     Returns:
         ``("undesirable", reasons)`` where there is a reason, else ``("unlabeled", [])``: that nothing went wrong makes
         no demonstration good.
     """
-    limit_rad = TASKS[task].fall_tilt_rad if task in TASKS else LIMITS.tilt_rad
+    limit_rad = find_task(task).fall_tilt_rad if is_task(task) else LIMITS.tilt_rad
     reasons = [*_falls(ticks, limit_rad), *_emergency_stops(ticks, events)]
     reasons += [*_limit_hits(ticks), *_overspeed(ticks), *_rescues(ticks)]
     return (UNDESIRABLE, reasons) if reasons else (UNLABELED, [])

@@ -24,7 +24,7 @@ from robot_il.recording.ring import KIND_EVENT, KIND_HAND, KIND_LABEL, MAX_RECOR
 from robot_il.recording.session import Session, check_label
 from robot_il.spec import TICK_DTYPE
 
-__all__ = ["LogSummary", "Recorder", "Session", "recording_name"]
+__all__ = ["LogSummary", "Recorder", "Session", "event_text", "recording_name"]
 
 ANSWER_TIMEOUT_S: Final = 60
 """For starting on a busy host, and for finishing on a slow disk with a full ring."""
@@ -141,7 +141,7 @@ class Recorder:
 
     def event(self, name: str, **detail: object) -> None:
         """Takes one named event with details that JSON can hold; others are turned into text."""
-        self._publish(KIND_EVENT, _event_text(self._clock.now_ns(), name, detail))
+        self._publish(KIND_EVENT, event_text(self._clock.now_ns(), name, detail))
 
     def label(self, label: str) -> None:
         """Labels the recording from here on; the newest label holds for all of it.
@@ -258,8 +258,8 @@ def _check_free(path: Path) -> None:
         raise LogError(f"a folder {path.parent}", "none", "make it first")
 
 
-def _event_text(host_ns: int, name: str, detail: dict[str, object]) -> bytes:
-    """JSON of one event, within the ring's bound; NaN and foreign types become text."""
+def event_text(host_ns: int, name: str, detail: dict[str, object]) -> bytes:
+    """JSON text of one event, within the ring's bound; NaN and foreign types become text."""
     event = {"host_ns": host_ns, "name": name[:128], "detail": detail}
     try:
         text = json.dumps(event, allow_nan=False).encode()

@@ -29,7 +29,7 @@ from zlib import crc32
 from robot_il.spec import TICK_DTYPE
 
 HEADER_BYTES: Final = 256
-SLOT_BYTES: Final = 192
+SLOT_BYTES: Final = 256
 SLOTS: Final = 8192
 """41 s of ticks: an SD card may stall its writer for seconds."""
 _SLOT_HEADER: Final = struct.Struct("<IHBx")

@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_il.spec import HAND_DTYPE, HAND_SIGNALS, SPEC_HASH, TICK_DTYPE, TICK_SIGNALS, Signal
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 LIBRARY: Final = "robot-il"
 """Prefix of the library string in the MCAP header."""
 

@@ -12,13 +12,13 @@ import numpy as np
 from robot_il.control.controllers import target
 from robot_il.control.lqr import lqr_gain
 from robot_il.errors import ConfigError
-from robot_il.recording.chain import CONTROLLER
+from robot_il.recording.chain import CONTROLLER, made_on_board
 from robot_il.recording.coverage import Coverage
 from robot_il.recording.motion import unbroken
 from robot_il.recording.reader import Log
 from robot_il.recording.smoothness import spectral_arc_length, windows
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, TORQUE_LIMIT_NM, Fault
+from robot_il.spec import TORQUE_LIMIT_NM, Fault, find_task
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ def score(logs: Sequence[Log]) -> list[Scores]:
 
 def _score(log: Log, coverage: Coverage, index: int) -> Scores:
     ticks, rate_hz = log.ticks, log.session.rate_hz
-    task = TASKS[log.session.task]
+    task = find_task(log.session.task)
     stretches = unbroken(ticks, driven=True)
-    sent = ticks["sent_left"].astype(np.float64) + ticks["sent_right"]
+    sent = _torque(log)
     driven = ticks["source"] > 0
     upright = driven & (np.abs(ticks["pitch"]) <= task.fall_tilt_rad)
     margins = ticks["margin"][driven & np.isfinite(ticks["margin"])]
@@ -148,6 +148,19 @@ def _score(log: Log, coverage: Coverage, index: int) -> Scores:
     )
 
 
+def _torque(log: Log) -> np.ndarray:
+    """(T,) total torque in N m with which each tick was answered: what was sent, or what the MCU made itself.
+
+    The latter is reported with the next tick; the last one is taken for unchanged.
+    """
+    ticks = log.ticks
+    if not made_on_board(log.session.controller):
+        sent: np.ndarray = ticks["sent_left"].astype(np.float64) + ticks["sent_right"]
+        return sent
+    applied = ticks["applied_left"].astype(np.float64) + ticks["applied_right"]
+    return np.append(applied[1:], applied[-1:])
+
+
 def _ever_armed(ticks: np.ndarray) -> np.ndarray:
     """(T,) bool: from the first driven tick on; a robot that lay on the floor before is none that fell."""
     after: np.ndarray = np.logical_or.accumulate(ticks["source"] > 0)
@@ -167,7 +180,7 @@ def _lqr_distance(log: Log, sent: np.ndarray) -> tuple[float, float, str]:
     The LQR is that of the episode's task and robot, cut to the torque limit, and stands for the place at which the
     episode began. Only ticks on which the controller, not the fallback, drove count.
     """
-    task = TASKS[log.session.task]
+    task = find_task(log.session.task)
     chosen = (log.ticks["source"] == CONTROLLER) & np.isfinite(sent)
     name = log.session.config.get("robot")
     if not chosen.any() or not isinstance(name, str):

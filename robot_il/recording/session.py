@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from robot_il.errors import ConfigError, LogError
-from robot_il.spec import CONTROL_RATE_HZ, LABELS, LOOP_RATES_HZ, TASKS
+from robot_il.spec import CONTROL_RATE_HZ, LABELS, LOOP_RATES_HZ, find_task
 
 MAX_SESSION_BYTES = 256 * 1024
 """Bound on the JSON text of a session, writing and reading."""
@@ -18,7 +18,7 @@ class Session:
     """Who recorded what, with which settings.
 
     Attributes:
-        task: a key of ``spec.TASKS``.
+        task: a name that ``spec.find_task`` knows.
         label: one of ``spec.LABELS``; a later label message in the log overrides it.
         controller: what drove: at least ``name``; further settings as it likes.
         device: the robot or twin: identity, port.
@@ -36,8 +36,7 @@ class Session:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise ConfigError(f"a task of {', '.join(TASKS)}", repr(self.task), "name one of them")
+        find_task(self.task)
         check_label(self.label)
 
     @property

@@ -17,8 +17,10 @@ from robot_il.control.controllers import (
     RecordedIntent,
     SyntheticOperator,
 )
+from robot_il.control.crashing import CrashingDriver
 from robot_il.control.device import Device
-from robot_il.control.lqr import lqr_gain
+from robot_il.control.lqr import lqr_gain, lqr_law
+from robot_il.control.mpc import predictive
 from robot_il.robot import load_robot
 from robot_il.spec import TASKS
 from sim.conditions import nominal
@@ -43,7 +45,7 @@ def scripted_robot() -> Iterator[tuple[Device, Clock]]:
 
 
 def _linear(observation: tuple[float, ...]) -> float:
-    return float(np.dot((10.0, 2.0, 1.0, 1.0)[: len(observation)], observation))
+    return float(np.dot((10.0, 2.0, 1.0, 1.0, 0.5)[: len(observation)], observation))
 
 
 DEVICES: dict[str, Callable[[], AbstractContextManager[tuple[Device, Clock]]]] = {
@@ -62,5 +64,7 @@ CONTROLLERS: dict[str, Callable[[], Controller]] = {
         f"policy {task.name}": (lambda task=task: PolicyController(_linear, task, {"path": "p", "sha256": "0"}))
         for task in TASKS.values()
     },
+    **{f"mpc {task.name}": (lambda task=task: predictive(ROBOT, task)) for task in TASKS.values()},
+    "crashing": lambda: CrashingDriver(lqr_law(ROBOT, TASKS["stand"]).identity, 8.0, seed=1),
     "recorded intent": lambda: RecordedIntent((seq, 0.01 * seq) for seq in range(2000)),
 }

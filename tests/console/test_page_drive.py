@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from robot_il.console.arm_panel import EXPLANATIONS, TWIN, policy_choices, serial_ports
 from robot_il.console.folders import Folders
+from robot_il.console.height import NO_LEGS
 from robot_il.control.teleop import MODES
+from robot_il.robot import load_robot
 from tests.console.conftest import Console, Visitor, until
 
 pytestmark = pytest.mark.asyncio
@@ -98,6 +102,52 @@ async def test_an_armed_robot_drives_where_the_stick_says_and_comes_to_rest_when
     await console.reaches("idle")
     assert console.station.report is not None
     await visitor.user.should_see(content=f"Last run: {console.station.report['outcome']}", retries=20)
+
+
+async def test_the_body_is_raised_and_lowered_while_the_robot_is_driven_and_not_else(console: Console) -> None:
+    visitor = await console.connected()
+    onlooker = await console.visit()
+    assert not any(page.enabled(f"height-{way}") for page in (visitor, onlooker) for way in ("raise", "lower"))
+    visitor.hold(0.0, deadman=False)
+    await until(lambda: visitor.enabled("arm"), "the arm button")
+    visitor.press("arm")
+    await until(lambda: visitor.enabled("height-raise"), "a robot that is driven")
+    assert not onlooker.enabled("height-raise")
+    before = float(console.station.newest["height"])
+    onlooker.press("height-raise")
+    visitor.press("height-lower")
+    await until(lambda: console.station.newest["height_wanted"] < before - 0.009, "a lower height to be wanted")
+    await until(lambda: abs(console.station.newest["height"] - before + 0.01) < 1e-6, "the legs to get there")
+    assert console.station.newest["height_wanted"] == pytest.approx(before - 0.01)
+    await until(lambda: visitor.text("height") == f"body {before - 0.01:.3f} m up", "the page to say so")
+
+
+async def test_a_robot_without_legs_has_nothing_to_raise(console: Console) -> None:
+    console.station.robot = load_robot("two_wheeled")
+    visitor = await console.driving()
+    assert visitor.text("height") == NO_LEGS
+    assert not visitor.enabled("height-raise")
+    visitor.press("height-raise")
+    await until(lambda: console.station.newest["tick"] > 0, "ticks")
+    assert not any(event["name"] == "height_asked" for event in console.station.events)
+
+
+async def test_a_robot_at_rest_is_not_raised(console: Console) -> None:
+    await console.connected()
+    console.station.ask_height(0.3)
+    await until(lambda: console.station.refusal is not None, "the refusal")
+    assert (console.station.refusal["came"], console.station.refusal["remedy"]) == ("one at rest", "arm it first")
+
+
+async def test_a_height_that_is_none_is_refused_and_the_robot_driven_on(console: Console) -> None:
+    await console.driving()
+    for height in (None, "high", math.nan, math.inf, True):
+        console.station._request("height", height_m=height)
+        await until(lambda: console.station.refusal is not None, "the refusal")
+        assert console.station.refusal["expected"] == "a height in m"
+        console.station.refusal = None
+    assert console.station.phase == "driving"
+    assert math.isnan(console.station.newest["height_wanted"])
 
 
 async def test_a_driver_that_falls_silent_is_stopped_by_the_loop(console: Console) -> None:

@@ -23,12 +23,14 @@ from robot_il.control.controllers import SyntheticOperator
 from robot_il.control.device import Identity, State
 from robot_il.control.loop import Arrival
 from robot_il.control.region_file import load_region
+from robot_il.control.schedule import as_told
 from robot_il.errors import ArmingError
 from robot_il.robot import load_robot
 from robot_il.spec import LIMITS, TASKS, Fault, Mode
 from tests.scripted_robot import GAIN
 
-GOOD = {"battery": 24.0, "mode": int(Mode.DISARMED), "faults": 0}
+HEIGHT_M = as_told(load_robot().height_m)
+GOOD = {"battery": 24.0, "mode": int(Mode.DISARMED), "faults": 0, "height": HEIGHT_M}
 
 
 OBSERVED_TICKS = round(OBSERVED_S * 200)
@@ -121,6 +123,20 @@ def test_a_state_without_numbers_is_not_inside_the_region(position: int) -> None
     assert "inside the region" in failed(checklist(identity(), observed, None, load_region(load_robot()).region))
 
 
+@pytest.mark.parametrize("height_m", [0.0, 0.19, 0.4, float("nan")])
+def test_a_height_that_the_robots_legs_do_not_reach_is_refused_by_name(height_m: float) -> None:
+    region = load_region(load_robot()).region
+    checks = checklist(identity(), [*states()[:-1], states(height=height_m)[-1]], None, region)
+    assert "leg height" in failed(checks)
+    assert "robot-il robot show" in next(check.remedy for check in checks if check.name == "leg height")
+
+
+@pytest.mark.parametrize("height_m", load_robot().heights_m)
+def test_the_ends_of_the_legs_way_may_be_armed_at(height_m: float) -> None:
+    region = load_region(load_robot()).region
+    assert failed(checklist(identity(), states(height=as_told(height_m)), None, region)) == []
+
+
 def test_one_state_outside_the_region_is_enough_to_refuse() -> None:
     passing = [*states()[:-1], states(velocity=3.0)[-1]]
     assert failed(checklist(identity(), passing, None, load_region(load_robot()).region)) == ["inside the region"]
@@ -128,7 +144,7 @@ def test_one_state_outside_the_region_is_enough_to_refuse() -> None:
 
 def test_the_region_refuses_at_its_edge() -> None:
     robot_region = load_region(load_robot()).region
-    edge = robot_region.extent[2] * 10  # far outside; the edge itself by bisection
+    edge = robot_region.of_nominal.extent[2] * 10  # far outside; the edge itself by bisection
     low, high = 0.0, edge
     for _ in range(60):
         middle = 0.5 * (low + high)

@@ -8,12 +8,16 @@ import pytest
 
 from robot_il.control.controllers import LinearController
 from robot_il.control.device import State
-from robot_il.control.guard import LARGEST_YAW_LAG_RAD, Decision, Guard, GuardLimits, LoopInput, implausible_signal
+from robot_il.control.guard import Decision, Guard, GuardLimits, LoopInput, implausible_signal
 from robot_il.control.region import Region
+from robot_il.control.schedule import as_told
+from robot_il.control.shaping import LARGEST_YAW_LAG_RAD
 from robot_il.control.supervisor import Reason, SupervisorState
+from robot_il.robot import load_robot
 from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS, TASKS, TORQUE_LIMIT_NM, Mode
 
 STAND = TASKS["stand"]
+HEIGHT_M = as_told(load_robot().height_m)
 RATE_LIMITED = GuardLimits()
 INSTANT = GuardLimits(torque_slew_nm_s=1e9)
 
@@ -41,6 +45,7 @@ def state(mode: Mode = Mode.ARMED, **changes: float) -> State:
     """A STATE newer than any made before."""
     number = next(_sent)
     values: dict = dict.fromkeys(State._fields, 0.0) | {"mcu_time_us": 5000 * number, "state_seq": number}
+    values["height"] = HEIGHT_M
     return State(**values | {"battery": 24.0, "mode": int(mode), "faults": 0} | changes)
 
 

@@ -41,6 +41,7 @@ class Scripted:
         self._robot, self._silences = robot, silences
 
     stick_forward = stick_turn = yaw_rate_wanted = 0.0
+    taken = False
     heard_ns = 0
 
     def look(self, now_ns: int) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_il.control.operator import pack_hand, unpack_hand
-from robot_il.control.pad_layout import ACTIONS, MOST_RAW, Axis, PadMap, Triggers
+from robot_il.control.pad_layout import ACTIONS, HAT, MOST_RAW, Axis, PadMap, Triggers
 from robot_il.control.pad_map import (
     MAX_BYTES,
     find_pad_map,
@@ -301,7 +301,7 @@ SDL = {"lefty": "a1", "leftx": "a0", "leftshoulder": "b9", "rightshoulder": "b10
 def test_a_pad_that_only_sdl_knows_is_read_as_sdl_says(mine: Path) -> None:
     found = find_pad_map("odd pad", "03000000aaaa", SDL)
     assert (found.forward, found.turn, found.deadman) == (FORWARD, LEFT, (9, 10))
-    assert found.buttons == {"stop": 1, "estop": 4}
+    assert found.buttons == {"stop": 1, "estop": 4, "ok": HAT}
     assert "SDL" in found.origin
 
 

@@ -47,7 +47,7 @@ def test_the_robot_reports_and_is_answered_at_the_rate_asked_for(rate_hz: int) -
 def test_the_lqr_stands_at_every_rate(rate_hz: int) -> None:
     rollout = Rollout("reference", TASK, 4.0, rate_hz=rate_hz)
     for seed in range(2):
-        episode = rollout.run(lqr(), lqr(), sample_conditions(TASK, seed), seed)
+        episode = rollout.run(lqr(), lqr(), sample_conditions(TASK, seed, load_robot()), seed)
         assert episode.survived
         assert episode.seconds == pytest.approx(4.0)
 

@@ -22,6 +22,7 @@ from robot_il.control.region_file import (
     region_path,
     write_region,
 )
+from robot_il.control.region_heights import Regions
 from robot_il.errors import ConfigError
 from robot_il.robot import PROFILES, load_robot
 
@@ -117,7 +118,8 @@ def robot(tmp_path: Path):
 
 
 def kept(robot, limits: GuardLimits | None = None) -> RegionRecord:
-    record = RegionRecord(REGION, 5.0, 0.9, dependencies(robot, limits), {"inside": {"trials": 3}})
+    regions = Regions((0.2, 0.3), (REGION, REGION), 1)
+    record = RegionRecord(regions, (5.0, 6.0), 0.9, dependencies(robot, limits), {"inside": {"trials": 3}})
     write_region(region_path(robot), record)
     return record
 
@@ -167,8 +169,10 @@ def test_limits_on_which_the_region_does_not_depend_leave_it_valid(robot) -> Non
 
 def test_another_gain_makes_the_region_stale_and_rounding_does_not(robot) -> None:
     now = dependencies(robot)
-    assert differences({**now, "gain": [value * (1 + 1e-9) for value in now["gain"]]}, now) == []
-    assert len(differences({**now, "gain": [value * (1 + 1e-5) for value in now["gain"]]}, now)) == 1
+    gains = np.array(now["gains"])
+    assert differences({**now, "gains": (gains * (1 + 1e-9)).tolist()}, now) == []
+    gains[-1] *= 1 + 1e-5
+    assert len(differences({**now, "gains": gains.tolist()}, now)) == 1
     assert len(differences({key: now[key] for key in list(now)[1:]}, now)) == 1
 
 
@@ -176,7 +180,9 @@ def test_another_gain_makes_the_region_stale_and_rounding_does_not(robot) -> Non
     "spoil",
     [
         lambda text: text[: len(text) // 2],
-        lambda text: text.replace('"format": 1', '"format": 2'),
+        lambda text: text.replace('"format": 2', '"format": 3'),
+        lambda text: text.replace('"nominal": 1', '"nominal": 2'),
+        lambda text: text.replace("0.3", "0.1"),
         lambda text: text.replace('"level"', '"niveau"'),
         lambda text: text.replace("[", "{", 1),
         lambda text: text + " " * MAX_BYTES,
@@ -189,6 +195,22 @@ def test_a_damaged_file_is_refused(robot, spoil) -> None:
     path.write_text(spoil(path.read_text()))
     with pytest.raises(ConfigError, match="robot-il region"):
         read_region(path)
+
+
+def test_a_file_of_the_format_that_knew_one_height_is_refused_with_the_remedy(robot) -> None:
+    kept(robot)
+    path = region_path(robot)
+    table = json.loads(path.read_text())
+    path.write_text(json.dumps({**table, "format": 1, "region": REGION.to_json(), "found_level": 5.0}))
+    with pytest.raises(ConfigError, match=r"format 2 .*format 1.*robot-il region --write"):
+        load_region(robot)
+
+
+def test_another_height_of_the_legs_makes_the_region_stale(robot) -> None:
+    kept(robot)
+    lifted = dataclasses.replace(robot, postures=robot.standing_at(0.3).postures)
+    with pytest.raises(ConfigError, match="heights_m"):
+        load_region(lifted)
 
 
 def test_the_region_that_comes_with_the_reference_robot_is_up_to_date_and_verified() -> None:

@@ -13,6 +13,7 @@ from robot_il.control.device import State
 from robot_il.control.loop import OPERATOR_LOST_NS, OPERATOR_SILENT_NS
 from robot_il.control.lqr import lqr_gain
 from robot_il.control.operator import unpack_hand
+from robot_il.control.schedule import as_told
 from robot_il.control.takeover import LARGEST_VELOCITY_M_S, VelocityDriver
 from robot_il.control.teleop import (
     ASSISTS,
@@ -313,7 +314,7 @@ def test_a_robot_that_rolls_is_taken_over_as_it_rolls(rolling: float, begun: flo
     driver = VelocityDriver(load_robot())
     driver.ask(begun)
     gain = driver.identity["gain"][3]
-    torque = driver.torque(STILL._replace(mcu_time_us=5000, velocity=rolling))
+    torque = driver.torque(STILL._replace(mcu_time_us=5000, velocity=rolling, height=as_told(load_robot().height_m)))
     # nothing is to change, so only what it is too fast by is braked, and the period's way caught up with
     assert torque == pytest.approx(-gain * (rolling - begun), abs=0.02)
 

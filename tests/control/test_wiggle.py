@@ -10,9 +10,9 @@ import pytest
 
 from firmware_bridge.hostlib import Board, Firmware
 from firmware_bridge.serial_device import SerialDevice
-from robot_il.control.wiggle import NUDGE_NM, Nudges, Tip, judge, judge_tip, nudge, watch_tip
+from robot_il.control.wiggle import LARGEST_NUDGE_NM, Nudges, Tip, judge, judge_tip, nudge, nudge_nm, watch_tip
 from robot_il.errors import LinkError
-from robot_il.robot import load_robot
+from robot_il.robot import Robot, load_robot
 from robot_il.spec import TASKS, Mode
 from sim.conditions import nominal
 from sim.lockstep import LockstepLink
@@ -55,26 +55,71 @@ class EncoderBackwards(Firmware):
         super().tick()
 
 
-def met(firmware: Callable[[Board], Firmware], lean_rad: float = 0.0) -> Nudges:
-    held = dataclasses.replace(nominal(TASKS["stand"]), initial_pitch_rad=lean_rad)
-    with contextlib.closing(Twin(load_robot(), held, 1, firmware=firmware)) as twin:
+NUDGE_NM = nudge_nm(load_robot())
+SMALL = load_robot("two_wheeled")
+
+
+def met(
+    firmware: Callable[[Board], Firmware],
+    lean_rad: float = 0.0,
+    robot: Robot | None = None,
+    torque_nm: float | None = None,
+    **scales: float,
+) -> Nudges:
+    robot = robot or load_robot()
+    held = dataclasses.replace(nominal(TASKS["stand"]), initial_pitch_rad=lean_rad, **scales)
+    with contextlib.closing(Twin(robot, held, 1, firmware=firmware)) as twin:
         link = LockstepLink(twin)
         with contextlib.closing(SerialDevice(link)) as device:
             device.open()
-            found = nudge(device, link.clock)
+            found = nudge(device, link.clock, nudge_nm(robot) if torque_nm is None else torque_nm)
             link.read(link.clock.now_ns() + 10_000_000)
             assert twin.mode == Mode.DISARMED
             return found
 
 
-def wrong(firmware: Callable[[Board], Firmware], lean_rad: float = 0.0) -> dict[str, str]:
-    return {check.name: check.remedy for check in judge(met(firmware, lean_rad)) if not check.passed}
+def wrong(
+    firmware: Callable[[Board], Firmware], lean_rad: float = 0.0, robot: Robot | None = None, **scales: float
+) -> dict[str, str]:
+    checks = judge(met(firmware, lean_rad, robot, **scales), nudge_nm(robot or load_robot()))
+    return {check.name: check.remedy for check in checks if not check.passed}
 
 
 @pytest.mark.parametrize("lean_rad", [-0.15, -0.08, 0.0, 0.08, 0.15])
 def test_a_robot_in_order_passes_however_it_is_held(lean_rad: float) -> None:
     """It tips over meanwhile, and both wheels turn with it; what counts is how much more the nudged one does."""
     assert wrong(Firmware, lean_rad) == {}
+
+
+def test_the_nudge_suits_the_robot() -> None:
+    assert NUDGE_NM == LARGEST_NUDGE_NM == 0.4
+    assert 2.0 * SMALL.drive.coulomb_friction_nm < nudge_nm(SMALL) < 0.25 * SMALL.drive.torque_limit_nm
+    heavy = dataclasses.replace(SMALL, pendulum=dataclasses.replace(SMALL.pendulum, body_mass_kg=1000.0))
+    assert nudge_nm(heavy) == LARGEST_NUDGE_NM
+    faint = dataclasses.replace(heavy, drive=dataclasses.replace(SMALL.drive, torque_limit_nm=0.03))
+    assert nudge_nm(faint) == 0.03
+
+
+@pytest.mark.parametrize("lean_rad", [-0.08, 0.0, 0.08])
+@pytest.mark.parametrize("friction", [0.5, 1.0, 2.0])
+def test_a_light_robot_in_order_passes_however_freely_it_turns(lean_rad: float, friction: float) -> None:
+    assert wrong(Firmware, lean_rad, SMALL, friction_scale=friction) == {}
+
+
+@pytest.mark.parametrize("firmware", [Swapped, LeftBackwards, EncoderBackwards, RightDead])
+def test_wrong_wiring_of_a_light_robot_is_named(firmware: type[Firmware]) -> None:
+    expected = (
+        {"left wheel", "right wheel"} if firmware is Swapped else {"left wheel", "right wheel"} & set(wrong(firmware))
+    )
+    assert set(wrong(firmware, robot=SMALL)) == expected
+
+
+def test_a_light_robots_wheel_turns_far_less_than_by_the_nudge_of_a_heavy_one() -> None:
+    def fastest(torque_nm: float | None) -> float:
+        return max(state.wheel_velocity_left for state in met(Firmware, 0.0, SMALL, torque_nm).left)
+
+    assert fastest(None) < 0.35 * fastest(LARGEST_NUDGE_NM)
+    assert fastest(None) < 10.0
 
 
 def test_each_wheel_is_nudged_by_itself() -> None:
@@ -112,7 +157,7 @@ def test_a_robot_that_may_not_arm_says_so() -> None:
             device.open()
             device.request("estop")
             with pytest.raises(LinkError, match="arm within 5 s"):
-                nudge(device, link.clock)
+                nudge(device, link.clock, NUDGE_NM)
 
 
 def test_the_lift_of_a_fallen_robot_is_a_tip_that_gyro_and_gravity_agree_on() -> None:
@@ -120,7 +165,7 @@ def test_the_lift_of_a_fallen_robot_is_a_tip_that_gyro_and_gravity_agree_on() ->
         link = LockstepLink(twin)
         with contextlib.closing(SerialDevice(link)) as device:
             device.open()
-            nudge(device, link.clock)
+            nudge(device, link.clock, NUDGE_NM)
             tip = watch_tip(device, link.clock, 4.0)
     assert tip is not None
     assert abs(tip.felt_rad) > 0.5

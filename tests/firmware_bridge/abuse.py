@@ -26,6 +26,9 @@ WIDEST = (
     (Param.COMMAND_TIMEOUT_MS, float(LIMITS.command_timeout_ms)),
 )
 SLEW_A_TICK = LIMITS.wheel_torque_slew_nm_s * 1e-3
+HEIGHT_A_TICK = LIMITS.height_rate_m_s * 1e-3 * 1.001
+LOW_M, HIGH_M = 0.25, 0.375
+LEGGED = Board(boot_id=1, robot_id=1, wheel_radius_m=0.05, height_low_m=LOW_M, height_high_m=HIGH_M, height_m=0.3125)
 
 
 class Abuser:
@@ -35,6 +38,7 @@ class Abuser:
         self.firmware = firmware
         self.rng = rng
         self.armed_ticks = 0
+        self.raised_m = 0.0
         self._ticks = 0
         self._command_seq = 0
 
@@ -42,9 +46,11 @@ class Abuser:
         self._sense()
         self.firmware.receive(self._bytes())
         before = (self.firmware.torque_left, self.firmware.torque_right)
+        height = self.firmware.height
         self.firmware.tick()
         self._ticks += 1
         self._check(before)
+        self._check_height(height)
         if self.rng.random() < 0.9:  # now and then nobody takes the bytes
             self.firmware.transmit()
 
@@ -66,11 +72,12 @@ class Abuser:
         newest = self._ticks // 5
         if dice < 0.5:
             self._command_seq += 1
-            return encode("COMMAND", self._command_seq, newest, self.rng.uniform(-4, 4), self.rng.uniform(-4, 4))
+            torques = (self.rng.uniform(-4, 4), self.rng.uniform(-4, 4))
+            return encode("COMMAND", self._command_seq, newest, *torques, self.rng.uniform(LOW_M - 0.01, HIGH_M + 0.01))
         if dice < 0.6:
             return self._mode_request(newest)
         if dice < 0.7:
-            return encode("COMMAND", self._command_seq + 1, newest, *self.rng.choices(NASTY, k=2))
+            return encode("COMMAND", self._command_seq + 1, newest, *self.rng.choices(NASTY, k=3))
         if dice < 0.705:
             return encode("PARAM_SET", self.rng.randrange(9), self.rng.choice(NASTY))
         if dice < 0.72:
@@ -98,6 +105,12 @@ class Abuser:
             assert abs(new) <= LIMITS.wheel_torque_nm
             assert abs(new) <= abs(old) + SLEW_A_TICK * 1.0001
 
+    def _check_height(self, before: float) -> None:
+        after = self.firmware.height
+        assert LOW_M <= after <= HIGH_M
+        assert abs(after - before) <= HEIGHT_A_TICK if self.firmware.mode == Mode.ARMED else after == before
+        self.raised_m += abs(after - before)
+
 
 def abuse(firmware: Firmware, seconds: float, seed: int) -> Abuser:
     """Runs the abuse for some seconds of MCU time."""
@@ -109,8 +122,7 @@ def abuse(firmware: Firmware, seconds: float, seed: int) -> Abuser:
 
 def main() -> None:
     seconds, seed, *flags = sys.argv[1:]
-    board = Board(boot_id=1, robot_id=1, wheel_radius_m=0.05)
-    abuser = abuse(Firmware(board, load(*flags)), float(seconds), int(seed))
+    abuser = abuse(Firmware(LEGGED, load(*flags)), float(seconds), int(seed))
     print(f"armed {abuser.armed_ticks} ticks, undecodable {abuser.firmware.undecodable}")
 
 

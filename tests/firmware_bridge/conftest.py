@@ -72,11 +72,12 @@ class Bench:
         self.period()
         self.send("ARM", self._board.boot_id, self.state.state_seq)
 
-    def command(self, left: float, right: float | None = None) -> None:
-        """Answers the newest STATE."""
+    def command(self, left: float, right: float | None = None, height: float | None = None) -> None:
+        """Answers the newest STATE; where no height is named, with its own."""
         self.command_seq += 1
         right = left if right is None else right
-        self.send("COMMAND", self.command_seq, self.state.state_seq, left, right)
+        height = self.state.height if height is None else height
+        self.send("COMMAND", self.command_seq, self.state.state_seq, left, right, height)
 
     def drive(self, left: float, right: float | None = None, periods: int = 3) -> None:
         """Answers each STATE of some periods."""

@@ -13,13 +13,24 @@ from firmware_bridge import hostlib
 ROOT = Path(__file__).parents[2]
 FIRMWARE = Path(hostlib.__file__).parent / "firmware"
 PROTOCOL = ("cobs.c", "crc32.c", "frame.c", "encode.c", "decode.c", "tx.c", "bytes.h")
-SAFETY = ("safety.c", "limits.c", "drive.c", "monitor.c", "freshness.c", "freshness.h", "sensors.c", "onboard.c")
+SAFETY = (
+    "safety.c",
+    "posture.c",
+    "limits.c",
+    "drive.c",
+    "monitor.c",
+    "freshness.c",
+    "freshness.h",
+    "sensors.c",
+    "onboard.c",
+)
 TESTS = (
     "coverage_codec",
     "coverage_edges",
     "golden",
     "protocol",
     "commands",
+    "height",
     "modes",
     "watchdog",
     "faults",

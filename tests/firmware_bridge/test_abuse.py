@@ -1,4 +1,6 @@
-"""Whatever host and sensors do: torque within limits and slew, none unless armed, and no undefined behaviour in C."""
+"""Whatever host and sensors do: torque and height within limits and slew, neither moves unless armed, and no undefined
+behaviour in C.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.hostlib import Board, Firmware
-from tests.firmware_bridge.abuse import abuse
+from firmware_bridge.hostlib import Firmware
+from tests.firmware_bridge.abuse import LEGGED, abuse
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_wheels_obey_the_limits_whatever_comes(seed):
-    abuser = abuse(Firmware(Board(boot_id=1, robot_id=1, wheel_radius_m=0.05)), 20.0, seed)
+def test_wheels_and_legs_obey_the_limits_whatever_comes(seed):
+    abuser = abuse(Firmware(LEGGED), 20.0, seed)
     assert abuser.armed_ticks > 2000
+    assert abuser.raised_m > 0.1
     assert abuser.firmware.undecodable > 100
     assert abuser.firmware.dropped == 0
 

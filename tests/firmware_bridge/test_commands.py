@@ -77,21 +77,21 @@ def test_a_second_answer_to_the_same_state_is_rejected(armed):
 def test_a_command_whose_number_did_not_rise_is_rejected(armed, step):
     armed.drive(0.5, periods=2000 // TICKS_PER_STATE)
     armed.period()
-    armed.send("COMMAND", (armed.command_seq + step) % (1 << 32), armed.state.state_seq, 1.0, 1.0)
+    armed.send("COMMAND", (armed.command_seq + step) % (1 << 32), armed.state.state_seq, 1.0, 1.0, 0.0)
     assert_rejected(armed, Reject.REPEATED)
 
 
 def test_a_command_with_number_zero_is_rejected(bench):
     bench.arm()
     bench.period()
-    bench.send("COMMAND", 0, bench.state.state_seq, 1.0, 1.0)
+    bench.send("COMMAND", 0, bench.state.state_seq, 1.0, 1.0, 0.0)
     assert_rejected(bench, Reject.REPEATED)
 
 
 @pytest.mark.parametrize("step", [1, 2, 1000, (1 << 31) - 1])
 def test_a_command_number_may_skip(armed, step):
     armed.period()
-    armed.send("COMMAND", armed.command_seq + step, armed.state.state_seq, 1.0, 1.0)
+    armed.send("COMMAND", armed.command_seq + step, armed.state.state_seq, 1.0, 1.0, 0.0)
     armed.period()
     assert (armed.state.command_seq, armed.state.rejected) == (armed.command_seq + step, 0)
 
@@ -99,7 +99,7 @@ def test_a_command_number_may_skip(armed, step):
 @pytest.mark.parametrize("ahead", [1, 2, 1000, (1 << 31) - 1])
 def test_a_command_that_answers_a_state_never_sent_is_rejected(armed, ahead):
     armed.period()
-    armed.send("COMMAND", armed.command_seq + 1, armed.state.state_seq + ahead, 1.0, 1.0)
+    armed.send("COMMAND", armed.command_seq + 1, armed.state.state_seq + ahead, 1.0, 1.0, 0.0)
     assert_rejected(armed, Reject.FUTURE)
 
 
@@ -110,7 +110,7 @@ def test_a_command_that_answers_a_state_never_sent_is_rejected(armed, ahead):
 def test_an_older_state_is_repeated_up_to_the_timeout_and_stale_beyond(armed, periods_ago, reason):
     armed.drive(0.5, periods=40)
     armed.period()
-    armed.send("COMMAND", armed.command_seq + 1, armed.state.state_seq - periods_ago, 1.0, 1.0)
+    armed.send("COMMAND", armed.command_seq + 1, armed.state.state_seq - periods_ago, 1.0, 1.0, 0.0)
     assert_rejected(armed, reason)
 
 
@@ -147,7 +147,7 @@ def test_commands_pass_the_wrap_of_both_sequence_numbers():
     bench.arm()
     for command_seq in [(1 << 32) - 20 + step for step in range(20)] + list(range(1, 21)):
         bench.period()
-        bench.send("COMMAND", command_seq, bench.state.state_seq, 0.5, 0.5)
+        bench.send("COMMAND", command_seq, bench.state.state_seq, 0.5, 0.5, 0.0)
     bench.period()
     assert (bench.firmware.mode, bench.state.rejected, bench.state.command_seq) == (Mode.ARMED, 0, 20)
     assert bench.state.state_seq < 100

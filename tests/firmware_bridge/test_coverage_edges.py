@@ -81,7 +81,7 @@ def test_the_age_of_an_answered_state_is_right_across_the_wrap_of_its_number(per
         bench.period()
     for sequence in range(1, periods + 1):
         bench.period()
-        bench.send("COMMAND", sequence, bench.states[-1 - behind].state_seq, 1.0, 1.0)
+        bench.send("COMMAND", sequence, bench.states[-1 - behind].state_seq, 1.0, 1.0, 0.0)
     assert bench.state.rejected == 0
     bench.tick(LIMITS.command_timeout_ms - behind * TICKS_PER_STATE - 1)
     assert bench.firmware.mode == Mode.ARMED

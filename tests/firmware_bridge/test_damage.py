@@ -49,7 +49,7 @@ def test_from_the_host_to_the_firmware(seed, share):
     rng = random.Random(seed)
     sent = random_messages(rng, "host", FRAMES)
     arrived, whole = damaged(rng, [encode(name, *values) for name, values in sent], share)
-    last = ("COMMAND", (1, 2, 0.25, -0.25))
+    last = ("COMMAND", (1, 2, 0.25, -0.25, 0.5))
     stream = b"".join(arrived) + encode(last[0], *last[1])
     received = c_decode(stream)
     assert received[-1] == last

@@ -15,7 +15,7 @@ from firmware_bridge.hostlib import Board, Firmware, Sensors
 from firmware_bridge.protocol import Decoder, encode
 from robot_il.errors import ConfigError
 from robot_il.spec import MESSAGES, Event, Mode
-from tests.firmware_bridge.abuse import Abuser
+from tests.firmware_bridge.abuse import LEGGED, Abuser
 from tests.firmware_bridge.c_messages import STRUCTS, Request, unpacked
 from tests.firmware_bridge.conftest import tick
 from tests.firmware_bridge.image_tools import reason_without
@@ -80,19 +80,20 @@ def drive(firmware: EmulatedFirmware, torque: float) -> None:
     for sequence in range(1, 4):
         for _ in range(5):
             tick(firmware)
-        firmware.receive(encode("COMMAND", sequence, 2 + sequence, torque, torque))
+        firmware.receive(encode("COMMAND", sequence, 2 + sequence, torque, torque, 0.0))
     firmware.tick()
     firmware.transmit()
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_image_and_host_library_give_the_same_bits_whatever_comes(seed):
-    both = Twins(EmulatedFirmware(BOARD), Firmware(BOARD))
+    both = Twins(EmulatedFirmware(LEGGED), Firmware(LEGGED))
     abuser = Abuser(both, random.Random(seed))
     for _ in range(5000):
         abuser.tick()
         _ = both.mode, both.faults, both.time_us, both.undecodable, both.dropped
     assert abuser.armed_ticks > 500
+    assert abuser.raised_m > 0.01
 
 
 def test_the_image_starts_at_any_time_and_sequence_number():
@@ -148,7 +149,7 @@ def test_a_reset_mcu_is_another_boot_and_takes_no_command_of_the_old_one(firmwar
     firmware.reset()
     for _ in range(10):
         firmware.tick()
-    firmware.receive(encode("ARM", BOARD.boot_id, 2) + encode("COMMAND", 9, 2, 1.0, 1.0) + encode("HELLO", 1, 1))
+    firmware.receive(encode("ARM", BOARD.boot_id, 2) + encode("COMMAND", 9, 2, 1.0, 1.0, 0.0) + encode("HELLO", 1, 1))
     firmware.tick()
     assert (firmware.mode, firmware.torque_left) == (Mode.DISARMED, 0.0)
     (identity,) = [values for name, values in Decoder().feed(firmware.transmit()) if name == "IDENTITY"]

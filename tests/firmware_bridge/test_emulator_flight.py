@@ -18,6 +18,7 @@ from robot_il.cli.hil_rig import Flight, fly
 from robot_il.cli.rollout import Rollout
 from robot_il.control.controllers import LinearController
 from robot_il.control.lqr import lqr_gain
+from robot_il.robot import load_robot
 from sim.conditions import Conditions, sample_conditions
 
 SECONDS = 3.0
@@ -59,7 +60,7 @@ def test_the_host_library_flies_the_same_flight_bit_for_bit(flown):
 
 @pytest.mark.parametrize("task", list(TASKS))
 def test_image_and_library_agree_on_drawn_conditions(task):
-    conditions = sample_conditions(TASKS[task], 17)
+    conditions = sample_conditions(TASKS[task], 17, load_robot())
     assert flight(build_image(), task, conditions).sha256 == flight(None, task, conditions).sha256
 
 

@@ -171,9 +171,9 @@ def test_commands_that_are_refused_do_not_keep_the_policy_alive(bench, policy, r
         bench.period()
         seq = bench.state.state_seq
         values = {
-            Reject.REPEATED: (number + 2, answered, 0.0, 0.0),
-            Reject.NOT_FINITE: (number + 2, seq, math.nan, 0.0),
-            Reject.OUT_OF_RANGE: (number + 2, seq, 4.5, 0.0),
+            Reject.REPEATED: (number + 2, answered, 0.0, 0.0, 0.0),
+            Reject.NOT_FINITE: (number + 2, seq, math.nan, 0.0, 0.0),
+            Reject.OUT_OF_RANGE: (number + 2, seq, 4.5, 0.0, 0.0),
         }[reject]
         bench.send("COMMAND", *values)
     assert (Event.REJECTED, reject, 0.0) in bench.events

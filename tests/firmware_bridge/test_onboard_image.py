@@ -129,7 +129,7 @@ def drive(firmware, boot_id: int = BOARD.boot_id) -> bytes:
             if state.mode == Mode.DISARMED:
                 firmware.receive(encode("ARM", boot_id, state.state_seq))
             else:
-                firmware.receive(encode("COMMAND", number, state.state_seq, 0.0, 0.0))
+                firmware.receive(encode("COMMAND", number, state.state_seq, 0.0, 0.0, 0.0))
     assert firmware.mode is Mode.ARMED
     assert firmware.torque_left > 0.1
     return sent

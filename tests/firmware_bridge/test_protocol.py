@@ -15,7 +15,7 @@ from robot_il.spec import MESSAGES, SPEC_HASH_U64
 from tests.firmware_bridge.c_messages import c_decode
 
 SEED = SPEC_HASH_U64 & 0xFFFFFFFF
-COMMAND = encode("COMMAND", 1, 2, 0.5, -0.5)
+COMMAND = encode("COMMAND", 1, 2, 0.5, -0.5, 0.25)
 
 
 def frame(body: bytes, seed: int = SEED) -> bytes:
@@ -23,7 +23,7 @@ def frame(body: bytes, seed: int = SEED) -> bytes:
 
 
 def test_a_frame_is_a_delimited_cobs_of_type_payload_and_seeded_crc():
-    assert frame(b"\x11" + struct.pack("<IIff", 1, 2, 0.5, -0.5)) == COMMAND
+    assert frame(b"\x11" + struct.pack("<IIfff", 1, 2, 0.5, -0.5, 0.25)) == COMMAND
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
@@ -53,7 +53,7 @@ BAD_FRAMES = {
 @pytest.mark.parametrize("bad", BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
 def test_a_bad_frame_is_counted_once_and_the_next_is_found(bad):
     decoder = Decoder()
-    assert decoder.feed(bad + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5))]
+    assert decoder.feed(bad + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5, 0.25))]
     assert decoder.undecodable == 1
 
 
@@ -73,8 +73,8 @@ def test_the_firmware_takes_no_message_of_the_mcu(bench):
 
 
 def test_noise_before_a_frame_does_not_cost_the_frame():
-    assert Decoder().feed(b"noise" + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5))]
-    assert c_decode(b"noise" + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5))]
+    assert Decoder().feed(b"noise" + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5, 0.25))]
+    assert c_decode(b"noise" + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5, 0.25))]
 
 
 def test_the_decoder_holds_no_more_than_a_frame_of_endless_noise():
@@ -82,7 +82,7 @@ def test_the_decoder_holds_no_more_than_a_frame_of_endless_noise():
     for _ in range(100):
         decoder.feed(b"x" * 10_000)
     assert len(decoder._rest) <= ENCODED_MAX + 1
-    assert decoder.feed(b"\0" + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5))]
+    assert decoder.feed(b"\0" + COMMAND) == [("COMMAND", (1, 2, 0.5, -0.5, 0.25))]
     assert decoder.undecodable == 1
 
 
@@ -104,7 +104,7 @@ def test_values_that_do_not_fit_are_refused():
     with pytest.raises(struct.error):
         encode("COMMAND", 1, 2, 0.5)
     with pytest.raises(struct.error):
-        encode("COMMAND", -1, 2, 0.5, 0.5)
+        encode("COMMAND", -1, 2, 0.5, 0.5, 0.0)
     with pytest.raises(KeyError):
         encode("NONSENSE")
 

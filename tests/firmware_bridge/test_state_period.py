@@ -53,7 +53,7 @@ def test_an_answer_is_judged_by_its_age_at_1_khz_too(bench: Bench, age_ms: int, 
     keep_alive = age_ms - 1
     for _ in range(keep_alive):
         bench.tick(1)
-    bench.send("COMMAND", 1, answered, 0.1, 0.1)
+    bench.send("COMMAND", 1, answered, 0.1, 0.1, 0.0)
     bench.tick(1)
     if taken:
         assert bench.state.command_seq == 1

@@ -63,13 +63,13 @@ def test_a_frozen_host_that_wakes_up_finds_the_stop_latched(driving):
     driving.tick(10 * DRIVEN_TICKS)
     for seq in range(driving.state.state_seq - 30, driving.state.state_seq + 1):  # what it had not answered yet
         driving.command_seq += 1
-        driving.send("COMMAND", driving.command_seq, seq, 1.0, 1.0)
+        driving.send("COMMAND", driving.command_seq, seq, 1.0, 1.0, 0.0)
     assert_stopped_and_latched(driving)
 
 
 @pytest.mark.parametrize("resend_every", [1, 5, 7])
 def test_a_bridge_that_resends_the_last_command_trips_it(driving, resend_every):
-    frame = encode("COMMAND", driving.command_seq, driving.state.state_seq, 1.0, 1.0)
+    frame = encode("COMMAND", driving.command_seq, driving.state.state_seq, 1.0, 1.0, 0.0)
     for tick in range(DRIVEN_TICKS + 1):
         assert driving.firmware.mode == Mode.ARMED
         if tick % resend_every == 0:
@@ -85,7 +85,7 @@ def test_a_bridge_that_resends_the_last_command_with_a_rising_number_trips_it(dr
         assert driving.firmware.mode == Mode.ARMED
         if tick % resend_every == 0:
             driving.command_seq += 1
-            driving.send("COMMAND", driving.command_seq, answered, 1.0, 1.0)
+            driving.send("COMMAND", driving.command_seq, answered, 1.0, 1.0, 0.0)
         driving.tick()
     assert_stopped_and_latched(driving)
 
@@ -93,7 +93,7 @@ def test_a_bridge_that_resends_the_last_command_with_a_rising_number_trips_it(dr
 def test_a_bridge_that_invents_state_numbers_trips_it(driving):
     for ahead in range(1, DRIVEN_TICKS + 2):
         driving.command_seq += 1
-        driving.send("COMMAND", driving.command_seq, driving.state.state_seq + ahead, 1.0, 1.0)
+        driving.send("COMMAND", driving.command_seq, driving.state.state_seq + ahead, 1.0, 1.0, 0.0)
         driving.tick()
     assert_stopped_and_latched(driving)
 
@@ -105,7 +105,7 @@ def test_a_bridge_that_invents_state_numbers_trips_it(driving):
         ("TIME_REQUEST", 1),
         ("PARAM_SET", Param.COMMAND_TIMEOUT_MS, 100.0),
         ("ARM", BOARD.boot_id, None),
-        ("COMMAND", None, None, 9.0, 0.0),
+        ("COMMAND", None, None, 9.0, 0.0, 0.0),
     ],
     ids=lambda chatter: chatter[0],
 )
@@ -135,7 +135,7 @@ def test_a_host_that_lags_is_borne_as_long_as_what_it_answers_is_fresh(bench, la
         answered = bench.state.state_seq - lag_periods
         if answered >= first:
             bench.command_seq += 1
-            bench.send("COMMAND", bench.command_seq, answered, 1.0, 1.0)
+            bench.send("COMMAND", bench.command_seq, answered, 1.0, 1.0, 0.0)
     assert (bench.firmware.mode == Mode.ARMED) == survives
 
 
@@ -158,5 +158,5 @@ def test_a_tightened_timeout_trips_earlier(driving):
 def test_a_tightened_timeout_makes_commands_stale_earlier(driving):
     driving.send("PARAM_SET", Param.COMMAND_TIMEOUT_MS, 20.0)
     driving.period()
-    driving.send("COMMAND", driving.command_seq + 1, driving.state.state_seq - 5, 1.0, 1.0)
+    driving.send("COMMAND", driving.command_seq + 1, driving.state.state_seq - 5, 1.0, 1.0, 0.0)
     assert driving.last_reject() == Reject.STALE

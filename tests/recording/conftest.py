@@ -33,7 +33,7 @@ def plausible_ticks(count: int, seed: int = 0) -> np.ndarray:
         ticks[f"sent_{side}"] = noise.normal(0, 0.3, count)
         ticks[f"applied_{side}"][1:] = ticks[f"sent_{side}"][:-1]
     ticks["controller_torque"] = ticks["limited_torque"] = ticks["sent_left"] + ticks["sent_right"]
-    ticks["intent"] = np.nan
+    ticks["intent"] = ticks["height_wanted"] = np.nan
     ticks["accel_x"] = noise.normal(0, 0.05, count)
     ticks["accel_z"] = noise.normal(9.81, 0.05, count)
     ticks["battery"] = 25.0

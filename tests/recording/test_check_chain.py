@@ -90,3 +90,12 @@ def test_what_the_mcu_withholds_of_a_wheel_that_is_too_fast_is_not_compared(tick
     assert remarks(ticks) == {}
     ticks["wheel_velocity_left"][100:400] = 39.9
     assert remarks(ticks)["sent against applied"][0] == "fail"
+
+
+def test_torques_that_the_mcu_made_itself_are_not_held_against_what_was_sent(ticks):
+    ticks["applied_left"] += 1.0
+    assert remarks(ticks)["sent against applied"][0] == "fail"
+    on_board = {each.name: each.severity for each in look_at_chain(ticks, 200, on_board=True)}
+    assert on_board["sent against applied"] == "ok"
+    ticks["sent_left"] += 1.0
+    assert "fail" in {each.severity for each in look_at_chain(ticks, 200, on_board=True)}

@@ -66,7 +66,7 @@ def test_another_wording_of_a_meaning_is_no_other_signal(tmp_path):
     assert len(read_log(written(tmp_path / "log.mcap", text=text)).ticks) == 60
 
 
-@pytest.mark.parametrize("version", ["0", "4", "99", "-1", "two", "", "none", "1" * 400])
+@pytest.mark.parametrize("version", ["0", "5", "99", "-1", "two", "", "none", "1" * 400])
 def test_an_unknown_format_version_is_refused_with_both_named(tmp_path, version):
     message = refusal(written(tmp_path / "log.mcap", version=version))
     assert f"expected log format 1 to {schema.FORMAT_VERSION} in" in message
@@ -152,7 +152,7 @@ def test_a_signal_that_came_later_is_a_float_that_can_say_that_it_is_unknown():
 
 def test_the_codes_in_a_tick_are_those_of_this_format():
     """A code with another meaning is another format: raise FORMAT_VERSION, and refuse or translate the older one."""
-    assert schema.FORMAT_VERSION == 3
+    assert schema.FORMAT_VERSION == 4
     assert {mode.name: int(mode) for mode in Mode} == {"DISARMED": 0, "ARMED": 1, "STOPPED": 2, "ESTOPPED": 3}
     faults = ["COMMAND_TIMEOUT", "TILT", "BATTERY_LOW", "SENSOR_NOT_FINITE", "ESTOP", "SENSOR_STALE"]
     assert {fault.name: int(fault) for fault in Fault} == {name: 1 << bit for bit, name in enumerate(faults)}

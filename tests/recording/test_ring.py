@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_il.recording.ring import KIND_EVENT, KIND_TICK, MAX_RECORD_BYTES, SLOTS, Ring, RingWatcher
+from robot_il.recording.ring import KIND_EVENT, KIND_TICK, MAX_RECORD_BYTES, SLOT_BYTES, SLOTS, Ring, RingWatcher
 from robot_il.spec import TICK_DTYPE
 
 
@@ -54,13 +54,13 @@ def test_a_record_that_is_not_whole_yet_is_left_until_it_is(ends):
     producer.publish_tick(row(1))
     memory = producer._memory
     start = 256
-    whole = memory[start : start + 192]
+    whole = memory[start : start + SLOT_BYTES]
     for hidden in range(8 + TICK_DTYPE.itemsize):
         if whole[hidden] == 0:
             continue
         memory[start + hidden : start + hidden + 1] = b"\0"
         assert list(consumer.drain()) == []
-        memory[start : start + 192] = whole
+        memory[start : start + SLOT_BYTES] = whole
     assert [payload for _, payload in consumer.drain()] == [row(1)]
 
 

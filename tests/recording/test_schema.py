@@ -35,4 +35,4 @@ def test_a_written_file_carries_the_schema_and_the_spec_hash(log_path):
     kind = summary.schemas[channel.schema_id]
     assert (channel.message_encoding, kind.encoding, kind.name) == ("cdr", "ros2msg", "robot_il/Tick")
     assert kind.data.decode() == schema.tick_schema()
-    assert channel.metadata == {"format_version": "3", "spec_hash": spec.SPEC_HASH}
+    assert channel.metadata == {"format_version": "4", "spec_hash": spec.SPEC_HASH}

@@ -26,6 +26,10 @@ void ril_board_sample(struct ril_sensors *sensors);
 /* Torque demanded of the drives from now on, in N m; forward positive on both sides. */
 void ril_board_drive(float left, float right);
 
+/* Height of the body's origin above the axle that the legs have to hold from now on, in m: board.height_m at boot, then
+ * one that moves by at most RIL_LIMIT_HEIGHT_RATE_M_S. Boards of robots without legs that move do nothing. */
+void ril_board_stand(float height_m);
+
 /* Bytes that came over the line: at most `capacity` of them; returns how many. */
 size_t ril_board_read(uint8_t *out, size_t capacity);
 

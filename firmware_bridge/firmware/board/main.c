@@ -42,6 +42,7 @@ static void catch_up(struct ril_mcu *mcu, uint32_t missed) {
         ril_mcu_tick(mcu, &sensors);
     }
     ril_board_drive(mcu->outputs.torque_left, mcu->outputs.torque_right);
+    ril_board_stand(mcu->outputs.height_m);
     ril_board_feed_watchdog();
 }
 

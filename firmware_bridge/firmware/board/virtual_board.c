@@ -67,6 +67,10 @@ void ril_board_drive(float left, float right) {
     HARDWARE->torque_right = right;
 }
 
+void ril_board_stand(float height_m) {
+    HARDWARE->height_m = height_m;
+}
+
 size_t ril_board_read(uint8_t *out, size_t capacity) {
     size_t size = 0;
     while (size < capacity && bytes_taken != HARDWARE->received) {

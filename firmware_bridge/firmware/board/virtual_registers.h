@@ -18,6 +18,7 @@ struct ril_virtual_registers {
     float slipped_ms;           /* r w: see ril_board_slipped_ms */
     float torque_left;          /* w: N m */
     float torque_right;         /* w: N m */
+    float height_m;             /* w: that the legs have to hold */
     uint32_t drives_enabled;    /* w: 0 or 1 */
     uint32_t watchdog_ms;       /* w: 0 until started; then a reset follows when so long without a feed */
     uint32_t watchdog_feed;     /* w: any value but 0; the hardware takes it back to 0 */

@@ -137,6 +137,10 @@ void ril_board_drive(float left, float right) {
     (void)right;
 }
 
+void ril_board_stand(float height_m) {
+    (void)height_m; /* the same */
+}
+
 size_t ril_board_read(uint8_t *out, size_t capacity) {
     return take(&from_host, out, capacity);
 }
@@ -165,7 +169,7 @@ void ril_board_feed_watchdog(void) {
 }
 
 void ril_board_drives_off(void) {
-    static const struct ril_outputs off = {.mode = RIL_MODE_STOPPED};
+    const struct ril_outputs off = {.mode = RIL_MODE_STOPPED, .height_m = ril_mcu_of_board.outputs.height_m};
     put(PLANT, &off, sizeof off);
     put(PLANT, &samples, sizeof samples);
 }
