@@ -20,14 +20,14 @@ class WheelDrives:
         right_nm: torque delivered to the right wheel.
         acting_nm: demand of (left, right) that the drives acted on in the last step; not zero is a driven wheel.
         battery_v: voltage at the drives.
-        limit_nm: largest torque of either drive.
+        limit_nm: largest torque of either drive, by its own limit and by that of its current.
         open_circuit_v: of the battery.
         distort: what a broken drive makes of the demand; None for a sound one.
     """
 
     def __init__(self, robot: Robot, strength_scale: float, step_s: float) -> None:
         drive, battery = robot.drive, robot.battery
-        self.limit_nm = drive.torque_limit_nm
+        self.limit_nm = min(drive.torque_limit_nm, drive.torque_constant_nm_a * drive.current_limit_a)
         self._keep = math.exp(-step_s / drive.time_constant_s)
         self._take = (1.0 - self._keep) * strength_scale * drive.strength_1
         self._k = drive.torque_constant_nm_a
@@ -46,6 +46,9 @@ class WheelDrives:
         """Lets both torques go to zero at once."""
         self.left_nm = self.right_nm = 0.0
         self.acting_nm = (0.0, 0.0)
+
+    def align(self) -> None:
+        """Lets the rotors turn with their wheels, where they have a motion of their own."""
 
     def step(self, demand_left_nm: float, demand_right_nm: float, rate_left: float, rate_right: float) -> None:
         """Moves ``left_nm``, ``right_nm`` and ``battery_v`` on by one step.

@@ -79,7 +79,10 @@ def physics_urdf(robot: Robot, conditions: Conditions) -> str:
     for name, piece in parts.items():
         link = ET.SubElement(root, "link", name=name)
         com = piece.com_m + np.array([0.0, 0.0, lift]) if piece is base else piece.com_m
-        _add_inertial(link, com, piece.mass_kg * conditions.mass_scale, piece.inertia_kg_m2 * conditions.mass_scale)
+        mass, inertia = piece.mass_kg * conditions.mass_scale, piece.inertia_kg_m2 * conditions.mass_scale
+        if piece is base and conditions.payload_kg:
+            mass, com, inertia = _laden(mass, com, inertia, conditions)
+        _add_inertial(link, com, mass, inertia)
         if name in wheels:
             _add_tyre(link, robot, wheels[name], piece)
         else:
@@ -88,6 +91,16 @@ def physics_urdf(robot: Robot, conditions: Conditions) -> str:
         if joint.turns:
             _add_joint(root, joint, parts)
     return ET.tostring(root, encoding="unicode")
+
+
+def _laden(
+    mass_kg: float, com_m: np.ndarray, inertia_kg_m2: np.ndarray, conditions: Conditions
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Mass, centre of mass and inertia of the base with the payload, a point, on it (parallel axes)."""
+    total = mass_kg + conditions.payload_kg
+    arm = np.array([conditions.payload_x_m, 0.0, conditions.payload_z_m]) - com_m
+    point = mass_kg * conditions.payload_kg / total * (arm @ arm * np.eye(3) - np.outer(arm, arm))
+    return total, com_m + arm * conditions.payload_kg / total, inertia_kg_m2 + point
 
 
 def _numbers(values: Iterable[float]) -> str:

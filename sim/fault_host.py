@@ -87,6 +87,17 @@ class DiskFull(Fault):
     fills_disk = True
 
 
+@dataclass(frozen=True)
+class HeightUnreachable(Fault):
+    """It asks for a height that no leg can hold, with torques that are right.
+
+    Attributes:
+        asks_height_m: which.
+    """
+
+    asks_height_m: float | None = 2.0
+
+
 class FailingController:
     """A controller that does another thing once the fault has begun.
 

@@ -45,10 +45,12 @@ class Fault:
     Attributes:
         operated: an operator drives, not the policy.
         fills_disk: the host's disk is full from then on; the world keeps to the wall clock, because a disk does.
+        asks_height_m: height that the host then asks for, having lost the bounds of its own; None for no such thing.
     """
 
     operated = False
     fills_disk = False
+    asks_height_m: float | None = None
 
     def begin(self, scene: Scene) -> None:
         """At its moment."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from firmware_bridge.protocol import Decoder
 from robot_il.spec import LIMITS, MESSAGES
 from sim.twin import STEP_US, Twin
@@ -15,14 +17,16 @@ REMEMBERED = 512
 _STATE_SEQ = [field.name for field in MESSAGES["STATE"].fields].index("state_seq")
 _COMMAND = [field.name for field in MESSAGES["COMMAND"].fields]
 _ANSWERED = _COMMAND.index("state_seq")
+_HEIGHT = _COMMAND.index("height")
 _TORQUES = slice(_COMMAND.index("torque_left"), _COMMAND.index("torque_right") + 1)
 
 
 class WheelWatch:
     """Looks at both ends of the MCU's line and at what its drives act on, once a millisecond.
 
-    It asks the firmware nothing. A command is fresh if it came to the MCU whole, is a pair of permitted torques, and
-    answers a later STATE than any before it; its age counts from the millisecond in which that STATE was sent.
+    It asks the firmware nothing. A command is fresh if it came to the MCU whole, is a pair of permitted torques with a
+    height that the legs hold, and answers a later STATE than any before it; its age counts from the millisecond when
+    that STATE was sent.
 
     Attributes:
         driven_us: longest time after the STATE that the newest fresh command answers at which a wheel was driven.
@@ -37,6 +41,7 @@ class WheelWatch:
         self.events: list[tuple[int, dict[str, Any]]] = []
         self.on_look: Callable[[], None] = lambda: None
         self._twin = twin
+        self._low_m, self._high_m = (float(np.float32(height)) for height in twin.heights_m)  # as the wire has them
         self._to_host, self._to_mcu = Decoder(), Decoder()
         self._sent_us: dict[int, int] = {}
         self._fresh_us = 0
@@ -44,8 +49,12 @@ class WheelWatch:
     def received(self, data: bytes) -> None:
         """Takes bytes that have come to the MCU."""
         for name, values in self._to_mcu.feed(data):
-            if name == "COMMAND" and all(abs(torque) <= LIMITS.wheel_torque_nm for torque in values[_TORQUES]):
+            if name == "COMMAND" and self._permitted(values):
                 self._fresh_us = max(self._fresh_us, self._sent_us.get(values[_ANSWERED], 0))
+
+    def _permitted(self, values: tuple) -> bool:
+        torques = all(abs(torque) <= LIMITS.wheel_torque_nm for torque in values[_TORQUES])
+        return torques and self._low_m <= values[_HEIGHT] <= self._high_m
 
     def sent(self, data: bytes) -> None:
         """Takes bytes that the MCU has put on the line."""

@@ -83,6 +83,9 @@ CASES = (
     Case("host-clock-forwards", "the host's clock jumps 1 s forwards", host.ClockJump(1.0), (SAFE_STOP,)),
     Case("host-clock-backwards", "the host's clock jumps 1 s backwards", host.ClockJump(-1.0), (RIDES,)),
     Case("disk-full", "there is no room left for the log", host.DiskFull(), (SAFE_STOP,)),
+    Case(
+        "height-unreachable", "the host asks for a height that no leg can hold", host.HeightUnreachable(), (MCU_STOP,)
+    ),
     Case("policy-nan", "the policy gives NaN", host.PolicyNan(), (FALLBACK,)),
     Case("policy-raises", "the policy raises", host.PolicyRaises(), (FALLBACK,)),
     Case("policy-explodes", "1e30 N m, the wrong way", host.PolicyExplodes(), (FALLBACK,)),

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
 from robot_il.control.clock import Clock
 from sim.twin import Twin
 
 LATENCY_MS = 1
 """Each way: a STATE takes 1 ms on a 1 Mbit/s line; a USB adapter in low-latency mode delivers every millisecond."""
+
+LINE_STREAM = 0x11E
+"""Sets the line's random numbers apart from all others of the same seed."""
 
 Damage = Callable[[int, bytes], Iterable[tuple[int, bytes]]]
 """What a bad line does to a piece of bytes: (when it should arrive in us, bytes) to what arrives instead, and when."""
@@ -63,6 +68,47 @@ class Channel:
         return data
 
 
+class JitteryChannel(Channel):
+    """One direction of a line that takes its time: a random while more for each piece, which never overtakes another.
+
+    Args:
+        latency_us: the least that they take.
+        jitter_us: mean of what is added, of an exponential distribution.
+        random: draws it.
+    """
+
+    def __init__(self, latency_us: int, jitter_us: float, random: np.random.Generator) -> None:
+        super().__init__(latency_us)
+        self._jitter_us = jitter_us
+        self._random = random
+        self._last_us = 0
+
+    def put(self, now_us: int, data: bytes) -> None:
+        """Sends bytes."""
+        late_us = round(float(self._random.exponential(self._jitter_us)))
+        self._last_us = max(self._last_us, now_us + late_us)
+        super().put(self._last_us, data)
+
+
+def channels_of(twin: Twin, latency_ms: int) -> tuple[Channel, Channel]:
+    """The line of a twin, as its profile has it: to the host and to the MCU.
+
+    Args:
+        twin: whose line; its seed fixes the jitter.
+        latency_ms: each way, to which the profile's delays are added.
+    """
+    link = twin.link
+    made: list[Channel] = []
+    for way, delay_s in enumerate((link.to_host_s, link.to_mcu_s)):
+        latency_us = 1000 * latency_ms + round(1e6 * delay_s)
+        if link.jitter_s:
+            random = np.random.default_rng((LINE_STREAM, way, twin.seed))
+            made.append(JitteryChannel(latency_us, 1e6 * link.jitter_s, random))
+        else:
+            made.append(Channel(latency_us))
+    return made[0], made[1]
+
+
 class LockstepLink:
     """A link whose clock is the twin's: deterministic, and as fast as the machine permits.
 
@@ -77,8 +123,7 @@ class LockstepLink:
 
     def __init__(self, twin: Twin, latency_ms: int = LATENCY_MS) -> None:
         self.clock: Clock = TwinClock(twin)
-        self.to_host = Channel(1000 * latency_ms)
-        self.to_mcu = Channel(1000 * latency_ms)
+        self.to_host, self.to_mcu = channels_of(twin, latency_ms)
         self._twin = twin
 
     def read(self, deadline_ns: int) -> bytes:

@@ -10,22 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from robot_il.errors import ConfigError
-from robot_il.robot import LEG_JOINTS, WHEEL_JOINTS, Legs, Robot
-from robot_il.spec import FIRMWARE_RATE_HZ
+from robot_il.robot import LEG_JOINTS, WHEEL_JOINTS, Robot
 from robot_il.urdf import rotation_y
 from sim.attitude import Quaternion, product, yaw_of
 from sim.body import physics_urdf
 from sim.conditions import Conditions
+from sim.engine import GRAVITY_M_S2, JAM_NM, STEP_S, STILL
+from sim.ground import Ground
+from sim.legs import LegWay
 from sim.physics import bullet
 
-STEP_S = 1.0 / FIRMWARE_RATE_HZ
-GRAVITY_M_S2 = 9.81
 SOLVER_ITERATIONS = 20
 """With one contact a wheel and six joint motors the solver settles well before this."""
-JAM_NM = 200.0
-"""What it would take to turn a jammed wheel; many times what its drive can give."""
-STILL = (0.0, 0.0)
-"""State of a joint that the robot does not have."""
+SETTLED_M = GRAVITY_M_S2 * STEP_S**2
+"""How deep in the floor a wheel at rest lies here. Set down on top of it the robot would fall free for a step and be
+thrown back in the next, and the accelerometer would tell the MCU of a lean that there is not."""
 
 
 class Plant:
@@ -54,16 +53,24 @@ class Plant:
         self._floor = bullet.createMultiBody(
             0.0, bullet.createCollisionShape(bullet.GEOM_PLANE, physicsClientId=client), physicsClientId=client
         )
+        self._ground = Ground.of(robot, conditions)
+        self._bump = _bump(self._ground, client)
         self._body = _load(robot, conditions, client)
         names = [
             bullet.getJointInfo(self._body, joint, physicsClientId=client)[1].decode()
             for joint in range(bullet.getNumJoints(self._body, physicsClientId=client))
         ]
         self._wheels = [names.index(joint) for joint in WHEEL_JOINTS]
-        self._held = {names.index(joint): angle for joint, angle in robot.held_rad.items()}
+        self._way = LegWay(robot)
+        self._held = [names.index(joint) for joint in self._way.joints]
+        if robot.legs is not None:
+            self._leg_gains = [STEP_S / robot.legs.time_constant_s] * len(self._held), [1.0] * len(self._held)
+            self._leg_forces = [robot.legs.torque_limit_nm] * len(self._held)
         self._all = self._wheels + [names.index(joint) for joint in LEG_JOINTS if joint in names]
         self._missing = [place for place, joint in enumerate(WHEEL_JOINTS + LEG_JOINTS) if joint not in names]
         self._torques = [0.0, 0.0]
+        self._frictions = [0.0, 0.0]
+        self._jams = [0.0, 0.0]
         self._set_physics(conditions)
         self._set_geometry(conditions)
         self.place(conditions.initial_pitch_rad)
@@ -73,37 +80,48 @@ class Plant:
         self._finalizer()
 
     def place(
-        self, pitch_rad: float, yaw_rad: float = 0.0, pitch_rate_rad_s: float = 0.0, velocity_m_s: float = 0.0
+        self,
+        pitch_rad: float,
+        yaw_rad: float = 0.0,
+        pitch_rate_rad_s: float = 0.0,
+        velocity_m_s: float = 0.0,
+        rolled_rad: float = 0.0,
     ) -> None:
-        """Sets the robot down at the origin in its nominal posture, leaning, wheels on the floor and not slipping.
+        """Sets the robot down at the origin, legs at their height, leaning, wheels on the floor and not slipping.
 
-        The wheels keep their angles, so that their encoders do not jump.
+        The wheels keep their angles, so that their encoders do not jump. A slope rises, and a bump lies, ahead of the
+        robot as it is set down, whatever its heading.
 
         Args:
             pitch_rad: lean, forward positive.
             yaw_rad: heading, left positive.
             pitch_rate_rad_s: rate about the axle at which the body is leaning on.
             velocity_m_s: of the axle, along the heading.
+            rolled_rad: added to both wheels' angles against the body.
         """
         client, body = self._client, self._body
+        if self._laid_out_m != self._way.height_m:
+            self._lay_out()
         c, s = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
         tilt_c, tilt_s = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
         heading = np.array([math.cos(yaw_rad), math.sin(yaw_rad), 0.0])
         left = np.array([-heading[1], heading[0], 0.0])
         arm = rotation_y(pitch_rad) @ self._com_from_axle_m
         arm = arm[0] * heading + arm[1] * left + np.array([0.0, 0.0, arm[2]])
-        position = arm + np.array([0.0, 0.0, self._robot.pendulum.wheel_radius_m])
+        position = arm + self._ground.axle(yaw_rad) - np.array([0.0, 0.0, SETTLED_M])
         quaternion = (-tilt_s * s, tilt_s * c, tilt_c * s, tilt_c * c)
         rate = left * pitch_rate_rad_s
-        velocity = heading * velocity_m_s + np.cross(rate, arm)
+        velocity = self._ground.ahead(yaw_rad) * velocity_m_s + np.cross(rate, arm)
         rolling = velocity_m_s / self._robot.pendulum.wheel_radius_m
         for wheel in self._wheels:
-            angle = bullet.getJointState(body, wheel, physicsClientId=client)[0]
+            angle = bullet.getJointState(body, wheel, physicsClientId=client)[0] + rolled_rad
             bullet.resetJointState(body, wheel, angle, rolling - pitch_rate_rad_s, physicsClientId=client)
-        for joint, angle in self._held.items():
+        for joint, angle in zip(self._held, self._way.targets_rad, strict=True):
             bullet.resetJointState(body, joint, angle, 0.0, physicsClientId=client)
         if self._principal is not None:
             quaternion = product(quaternion, self._principal)
+        if not self._ground.plain:
+            self._lay_ground(yaw_rad)
         bullet.resetBasePositionAndOrientation(body, position.tolist(), quaternion, physicsClientId=client)
         bullet.resetBaseVelocity(body, velocity.tolist(), rate.tolist(), physicsClientId=client)
         self._observe()
@@ -118,14 +136,39 @@ class Plant:
         bullet.stepSimulation(physicsClientId=self._client)
         self._observe()
 
-    def push(self, force_n: float) -> None:
-        """Applies a horizontal force along the heading at the body's centre of mass, during the next step only."""
+    def set_height(self, height_m: float) -> None:
+        """Tells the legs where to hold the base; their motors take it there from the next step on.
+
+        Args:
+            height_m: of the base link's origin above the axle, cut to what the legs reach.
+        """
+        if self._way.move(height_m):
+            self._hold_legs()
+
+    def push(self, force_n: float, left_n: float = 0.0) -> None:
+        """Applies a horizontal force at the body's centre of mass, during the next step only.
+
+        Args:
+            force_n: along the heading.
+            left_n: across it.
+        """
+        if self._laid_out_m != self._way.height_m:
+            self._lay_out()
         rotation = np.array(bullet.getMatrixFromQuaternion(self.quaternion)).reshape(3, 3)
         point = np.array(self.com_position_m) + rotation @ self._push_from_com_m
         yaw = yaw_of(self.quaternion)
-        force = (force_n * math.cos(yaw), force_n * math.sin(yaw), 0.0)
+        c, s = math.cos(yaw), math.sin(yaw)
+        force = (force_n * c - left_n * s, force_n * s + left_n * c, 0.0)
         bullet.applyExternalForce(
             self._body, -1, force, point.tolist(), bullet.WORLD_FRAME, physicsClientId=self._client
+        )
+
+    def rub(self, left_nm: float, right_nm: float) -> None:
+        """Sets the friction that holds the wheels' joints, Coulomb's, from the next step on."""
+        frictions = self._frictions
+        frictions[0], frictions[1] = max(left_nm, self._jams[0]), max(right_nm, self._jams[1])
+        bullet.setJointMotorControlArray(
+            self._body, self._wheels, bullet.VELOCITY_CONTROL, forces=frictions, physicsClientId=self._client
         )
 
     def jam(self, wheel: str) -> None:
@@ -134,6 +177,7 @@ class Plant:
         Args:
             wheel: one of ``robot.WHEEL_JOINTS``.
         """
+        self._jams[WHEEL_JOINTS.index(wheel)] = JAM_NM
         joint = self._wheels[WHEEL_JOINTS.index(wheel)]
         bullet.setJointMotorControl2(
             self._body, joint, bullet.VELOCITY_CONTROL, targetVelocity=0.0, force=JAM_NM, physicsClientId=self._client
@@ -141,13 +185,12 @@ class Plant:
 
     def axle(self) -> tuple[np.ndarray, np.ndarray]:
         """Position (3,) in m and velocity (3,) in m/s of the middle of the axle, in the world's axes."""
-        states = [
-            bullet.getLinkState(
-                self._body, wheel, computeLinkVelocity=1, computeForwardKinematics=1, physicsClientId=self._client
-            )
-            for wheel in self._wheels
-        ]
-        return np.mean([state[0] for state in states], axis=0), np.mean([state[6] for state in states], axis=0)
+        left, right = bullet.getLinkStates(
+            self._body, self._wheels, computeLinkVelocity=1, computeForwardKinematics=1, physicsClientId=self._client
+        )
+        position = [(one + other) / 2 for one, other in zip(left[0], right[0], strict=True)]
+        velocity = [(one + other) / 2 for one, other in zip(left[6], right[6], strict=True)]
+        return np.array(position), np.array(velocity)
 
     def masses_kg(self) -> list[float]:
         """Mass of every link as the engine has it, base first."""
@@ -178,10 +221,21 @@ class Plant:
             x, y, z, w = self._principal
             self.quaternion = product(self.quaternion, (-x, -y, -z, w))
 
+    def _lay_ground(self, yaw_rad: float) -> None:
+        """Turns the floor, and what lies on it, to a heading."""
+        attitude, client = self._ground.attitude(yaw_rad), self._client
+        bullet.resetBasePositionAndOrientation(self._floor, (0.0, 0.0, 0.0), attitude, physicsClientId=client)
+        if self._bump is not None:
+            middle = self._ground.bump_middle(yaw_rad).tolist()
+            bullet.resetBasePositionAndOrientation(self._bump, middle, attitude, physicsClientId=client)
+
     def _set_physics(self, conditions: Conditions) -> None:
         """Friction, and what the engine adds unless told otherwise: damping of every link, motors in every joint."""
         robot, client, body = self._robot, self._client, self._body
-        bullet.changeDynamics(self._floor, -1, lateralFriction=1.0, physicsClientId=client)
+        for body_below in (self._floor, self._bump):
+            if body_below is not None:
+                friction = self._ground.floor_friction_1
+                bullet.changeDynamics(body_below, -1, lateralFriction=friction, physicsClientId=client)
         for link in range(-1, bullet.getNumJoints(body, physicsClientId=client)):
             bullet.changeDynamics(
                 body,
@@ -195,6 +249,10 @@ class Plant:
         for wheel in self._wheels:
             viscous = robot.drive.viscous_friction_nm_s * conditions.friction_scale
             bullet.changeDynamics(body, wheel, jointDamping=viscous, physicsClientId=client)
+            if self._ground.rolling_m:
+                # The engine multiplies it with the floor's friction.
+                rolling = self._ground.rolling_m / self._ground.floor_friction_1
+                bullet.changeDynamics(body, wheel, rollingFriction=rolling, physicsClientId=client)
             # A velocity motor towards rest, of bounded torque, is Coulomb friction with true sticking.
             bullet.setJointMotorControl2(
                 body,
@@ -204,19 +262,18 @@ class Plant:
                 force=robot.drive.coulomb_friction_nm * conditions.friction_scale,
                 physicsClientId=client,
             )
-        if robot.legs is not None:
-            self._hold_legs(robot.legs)
+        self._hold_legs()
 
-    def _hold_legs(self, legs: Legs) -> None:
-        for joint, angle in self._held.items():
-            bullet.setJointMotorControl2(
+    def _hold_legs(self) -> None:
+        if self._held:
+            bullet.setJointMotorControlArray(
                 self._body,
-                joint,
+                self._held,
                 bullet.POSITION_CONTROL,
-                targetPosition=angle,
-                positionGain=STEP_S / legs.time_constant_s,
-                velocityGain=1.0,
-                force=legs.torque_limit_nm,
+                targetPositions=self._way.targets_rad,
+                positionGains=self._leg_gains[0],
+                velocityGains=self._leg_gains[1],
+                forces=self._leg_forces,
                 physicsClientId=self._client,
             )
 
@@ -229,16 +286,24 @@ class Plant:
         dynamics = bullet.getDynamicsInfo(self._body, -1, physicsClientId=self._client)
         base_com, axes = np.array(dynamics[3]), dynamics[4]
         self._principal: Quaternion | None = None if np.allclose(axes, (0.0, 0.0, 0.0, 1.0)) else axes
-        chain, angles = self._robot.chain, self._robot.joint_angles_rad
-        poses = chain.poses(angles)
-        joints = [joint for joint in chain.joints if joint.name in WHEEL_JOINTS]
-        wheels = [name for joint in joints for name in chain.rigid(joint.child)]
-        axle = np.mean([poses[joint.child][1] for joint in joints], axis=0)
-        _, com, _ = chain.mass_properties(angles, tuple(name for name in chain.links if name not in wheels))
-        self._com_from_axle_m = base_com - axle
         self.base_com_m = base_com
-        lifted = (conditions.com_height_scale - 1.0) * self._robot.pendulum.body_height_m
-        self._push_from_com_m = com + np.array([0.0, 0.0, lifted]) - base_com
+        self._lifted_m = (conditions.com_height_scale - 1.0) * self._robot.pendulum.body_height_m
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Notes where axle and body centre of mass are at the present height."""
+        axle, com = self._way.layout()
+        self._com_from_axle_m = self.base_com_m - axle
+        self._push_from_com_m = com + np.array([0.0, 0.0, self._lifted_m]) - self.base_com_m
+        self._laid_out_m = self._way.height_m
+
+
+def _bump(ground: Ground, client: int) -> int | None:
+    """A bar across the way, where there is one."""
+    if not ground.bump_m[0]:
+        return None
+    shape = bullet.createCollisionShape(bullet.GEOM_BOX, halfExtents=ground.bump_half_m, physicsClientId=client)
+    return int(bullet.createMultiBody(0.0, shape, physicsClientId=client))
 
 
 def _load(robot: Robot, conditions: Conditions, client: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from robot_il.robot import Robot
-from sim.plant import GRAVITY_M_S2, STEP_S, Plant
+from sim.engine import GRAVITY_M_S2, STEP_S, Plant
 
 BLOCK = 1024
 TURN_RAD = 2.0 * math.pi

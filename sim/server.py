@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from robot_il.robot import Link
 from robot_il.spec import CONTROL_PERIOD_S, FIRMWARE_RATE_HZ, Mode
+from sim.lockstep import Channel, channels_of
 from sim.monitor import CommandWatch, EventLog
 from sim.pseudo_terminal import PseudoTerminal
 from sim.twin import Twin
@@ -66,6 +68,7 @@ class Server:
         self._twin = twin
         self._terminal = terminal
         self._log = log
+        self._lines = channels_of(twin, 0) if twin.link != Link() else None
         self._watch = CommandWatch()
         self._late = [0] * (BINS + 1)
         self._slips = 0
@@ -99,16 +102,21 @@ class Server:
     def _step(self) -> None:
         twin, terminal, watch = self._twin, self._terminal, self._watch
         data = terminal.read()
+        if self._lines is not None:
+            data = _pass(self._lines[1], twin.world_us, data)
         if data:
             watch.received(data)
             twin.receive(data)
         twin.step()
         data = twin.transmit()
         if data:
-            terminal.write(data)
             watch.sent(data)
             if self._wheels_off is not None and watch.states > self._wheels_off_states:
                 self._note_wheels_off()
+        if self._lines is not None:
+            data = _pass(self._lines[0], twin.world_us, data)
+        if data:
+            terminal.write(data)
         if twin.events:
             self._take_events()
         if twin.mode == Mode.ARMED and watch.answered_us is not None:
@@ -162,3 +170,10 @@ class Server:
             if count >= wanted:
                 return (index + 1) * BIN_NS * 1e-6
         return 0.0
+
+
+def _pass(channel: Channel, now_us: int, data: bytes) -> bytes:
+    """Sends what there is and returns what has arrived."""
+    if data:
+        channel.put(now_us, data)
+    return channel.take(now_us)

@@ -17,8 +17,11 @@ from robot_il.spec import FIRMWARE_RATE_HZ, STATE_SIGNALS, Fault, Mode
 from sim.actuators import WheelDrives
 from sim.attitude import pitch_of, roll_of, yaw_of
 from sim.conditions import Conditions
+from sim.drivetrain import make_drives
+from sim.engine import DEFAULT_ENGINE, STEP_S, make_plant
+from sim.figures import with_figures
 from sim.hand import Grip, Hand
-from sim.plant import STEP_S, Plant
+from sim.imperfect_sensors import make_sensors
 from sim.sensors import READING, Reading, Sensors
 
 PUSH_MS = 50
@@ -40,6 +43,7 @@ class Truth(NamedTuple):
         yaw_rate: rad/s.
         roll_rad: lean to the right.
         lateral_m: of the middle of the axle to the left of the line on which it started.
+        height: of the base link's origin above the axle, as the legs are told to hold it, in m.
     """
 
     time_s: float
@@ -51,6 +55,7 @@ class Truth(NamedTuple):
     yaw_rate: float
     roll_rad: float
     lateral_m: float
+    height: float
 
 
 class Twin:
@@ -64,6 +69,9 @@ class Twin:
         plant: the robot's body.
         sensors: what the MCU sees of it.
         drives: what moves it.
+        link: what the line to the host takes.
+        seed: of the sensors' errors, and of the line's jitter.
+        heights_m: lowest and highest that the legs hold, of the base above the axle.
         world_us: time that has passed in the world; the MCU's own begins anew when it is reset.
         mode: of the MCU, after the last step.
         fallen: the lean or the distance that the conditions call a fall was passed since the hand last let go.
@@ -79,6 +87,7 @@ class Twin:
         boot_id: int | None = None,
         picked_up: bool = False,
         firmware: Callable[[Board], Microcontroller] = Firmware,
+        engine: str = DEFAULT_ENGINE,
     ) -> None:
         """Builds world and MCU.
 
@@ -89,29 +98,38 @@ class Twin:
             boot_id: of the MCU, 32 bits.
             picked_up: after a stop or a fall the hand sets the robot upright again.
             firmware: makes the MCU; by default the compiled library.
+            engine: of the physics, one of ``sim.engine.ENGINES``.
 
         Raises:
-            ConfigError: a robot that the engine cannot load, or no C compiler.
+            ConfigError: a robot that the engine cannot load, an engine that is not there, or no C compiler.
         """
         random = np.random.default_rng(seed)
         drawn = int(random.integers(1, 2**32))
         self._conditions = conditions
         self._picked_up = picked_up
-        self.plant = Plant(robot, conditions)
-        scale = conditions.sensor_noise_scale
-        self.sensors = Sensors(robot, self.plant, scale, conditions.delay_scale, random)
-        self.drives = WheelDrives(robot, conditions.motor_strength_scale, STEP_S)
+        robot = with_figures(robot, conditions.figures)
+        self.link, self.seed = robot.link, seed
+        self.plant = make_plant(engine, robot, conditions)
+        self.drives: WheelDrives = make_drives(robot, conditions, self.plant, STEP_S)
+        self.sensors: Sensors = make_sensors(robot, self.plant, self.drives, conditions, random)
         self._hand = Hand(self.plant, self.sensors, conditions.initial_pitch_rad)
+        self.heights_m = low_m, high_m = robot.heights_m
         self.firmware = firmware(
             Board(
                 boot_id=drawn if boot_id is None else boot_id,
                 robot_id=robot.robot_id,
                 wheel_radius_m=robot.pendulum.wheel_radius_m,
+                height_low_m=low_m,
+                height_high_m=high_m,
+                height_m=robot.height_m,
             )
         )
+        self._legs_move = low_m < high_m
+        self._height_m = self.firmware.height
         self._sample = _sample_buffer(self.firmware)
         self._decoder = Decoder()
         self._push_n = _push_schedule(conditions)
+        self._steepness = 1.0 + abs(math.tan(conditions.slope_rad))
         self._upright_cos = math.cos(conditions.fall_tilt_rad)
         self.mode = self.firmware.mode
         self.world_us = 0
@@ -144,17 +162,15 @@ class Twin:
     def step(self) -> None:
         """One millisecond of world and MCU."""
         self.world_us += STEP_US
-        if self._hand.grip is Grip.OFF:
-            reading = self._step_free()
-        else:
-            reading, upright = self._hand.sample(self.drives.battery_v)
-            if upright:
-                self._note("set_upright", by="hand")
+        reading = self._step_free() if self._hand.grip is Grip.OFF else self._step_held()
         if self._off_ms:
             self._off_ms -= 1
         else:
             _SENSORS.pack_into(self._sample, 0, *reading, self.sensors.fresh)
             self.firmware.tick()
+        if self._legs_move and self.firmware.height != self._height_m:
+            self._height_m = self.firmware.height
+            self.plant.set_height(self._height_m)
         if self.firmware.resets != self._resets:
             self._resets = self.firmware.resets
             self._note("reset")
@@ -183,6 +199,11 @@ class Twin:
         return self._hand.grip is not Grip.OFF
 
     @property
+    def tipping(self) -> bool:
+        """The hand tips an armed robot to the lean from which it is to start: nothing is judged yet."""
+        return self._hand.grip is Grip.TIPPING
+
+    @property
     def truth(self) -> Truth:
         """What the robot really does now."""
         plant = self.plant
@@ -201,7 +222,19 @@ class Twin:
             yaw_rate=rate_z,
             roll_rad=roll_of(plant.quaternion),
             lateral_m=float(moved_y * ahead - moved_x * aside),
+            height=self._height_m,
         )
+
+    def _step_held(self) -> Reading:
+        tipping = self.tipping
+        reading, done = self._hand.sample(self.drives.battery_v)
+        if tipping:
+            self.drives.reset()
+        if done and tipping:
+            self._let_go()
+        elif done:
+            self._note("set_upright", by="hand")
+        return reading
 
     def _step_free(self) -> Reading:
         plant, drives, firmware = self.plant, self.drives, self.firmware
@@ -209,7 +242,7 @@ class Twin:
         drives.step(firmware.torque_left, firmware.torque_right, joints[0][1], joints[1][1])
         force = self._push_n.get(self._free_ms)
         if force is not None:
-            plant.push(force)
+            plant.push(*force)
         plant.step(drives.left_nm, drives.right_nm)
         self._free_ms += 1
         if not self.fallen and self._has_fallen():
@@ -228,8 +261,9 @@ class Twin:
         if limit is None:
             return False
         px, py, height = self.plant.com_position_m
+        away = math.hypot(px - self._start[0], py - self._start[1])
         # The axle is no farther from the centre of mass than that is above ground; look closely only where it matters.
-        if math.hypot(px - self._start[0], py - self._start[1]) + height < limit:
+        if away * self._steepness + height < limit:
             return False
         return float(np.linalg.norm((self.plant.axle()[0] - self._start)[:2])) > limit
 
@@ -244,8 +278,17 @@ class Twin:
                 if self._command_seq is None:
                     self._command_seq = acknowledged
                 elif acknowledged != self._command_seq:
-                    self._let_go()
+                    self._release()
                     return
+
+    def _release(self) -> None:
+        """Lets go, or begins to tip the robot to where it is let go."""
+        tipped_rad = self._conditions.tipped_rad
+        if tipped_rad is None:
+            self._let_go()
+        else:
+            self._hand.tip(tipped_rad)
+            self._note("tipped", pitch_rad=tipped_rad, by="hand")
 
     def _let_go(self) -> None:
         conditions = self._conditions
@@ -258,6 +301,8 @@ class Twin:
 
     def _change_mode(self) -> None:
         was, self.mode = self.mode, self.firmware.mode
+        if self.tipping and self.mode != Mode.ARMED:
+            self._hand.take_back()
         self._command_seq = None
         self._note(self.mode.name.lower(), was=was.name.lower(), faults=_fault_names(self.firmware.faults))
 
@@ -277,11 +322,14 @@ def _fault_names(faults: int) -> list[str]:
     return [fault.name.lower() for fault in Fault if fault in Fault(faults) and fault.name]
 
 
-def _push_schedule(conditions: Conditions) -> dict[int, float]:
-    """Millisecond since release to the force in N during it."""
-    schedule: dict[int, float] = {}
-    for time_s, impulse_ns in conditions.pushes:
-        start = round(time_s / STEP_S)
-        for ms in range(start, start + PUSH_MS):
-            schedule[ms] = schedule.get(ms, 0.0) + impulse_ns / (PUSH_MS * STEP_S)
+def _push_schedule(conditions: Conditions) -> dict[int, tuple[float, float]]:
+    """Millisecond since release to the forces in N during it, forwards and to the left."""
+    schedule: dict[int, tuple[float, float]] = {}
+    for way, pushes in enumerate((conditions.pushes, conditions.side_pushes)):
+        for time_s, impulse_ns in pushes:
+            start = round(time_s / STEP_S)
+            for ms in range(start, start + PUSH_MS):
+                forces = list(schedule.get(ms, (0.0, 0.0)))
+                forces[way] += impulse_ns / (PUSH_MS * STEP_S)
+                schedule[ms] = forces[0], forces[1]
     return schedule

@@ -11,6 +11,7 @@ from robot_il.robot import Robot
 from sim.actuators import WheelDrives
 from sim.attitude import pitch_of
 from sim.conditions import Conditions
+from sim.drivetrain import make_drives
 from sim.identification.data import Piece, Stretch, integral, without_filter
 from sim.identification.equations import Body
 from sim.identification.fit import SOFTER
@@ -149,7 +150,7 @@ def _by_twin(robot: Robot, windows: Windows, told: Callable[[int, int], None]) -
     states = smoothed(robot, windows)
     plant = Plant(robot, Conditions())
     try:
-        drives = WheelDrives(robot, 1.0, STEP_S)
+        drives = make_drives(robot, Conditions(), plant, STEP_S)
         moved = []
         for number, (start, state) in enumerate(zip(windows.starts, states, strict=True)):
             told(number, len(states))
@@ -190,6 +191,7 @@ def _warm(drives: WheelDrives, torques: np.ndarray, begin: int, plant: Plant) ->
     for step in range(max(0, begin - 20), begin):
         torque = 0.5 * float(torques[step])
         drives.step(torque, torque, plant.joints[0][1], plant.joints[1][1])
+    drives.align()
 
 
 def _wheels(plant: Plant) -> float:

@@ -87,6 +87,7 @@ def profile_values(robot: Robot) -> np.ndarray:
     values[VISCOUS] = 2.0 * robot.drive.viscous_friction_nm_s
     values[COULOMB] = 2.0 * robot.drive.coulomb_friction_nm
     values[DELAY], values[LAG] = robot.sensors.delay_s, robot.drive.time_constant_s
+    values[ROTOR] = robot.pendulum.rotor_inertia_kg_m2
     return values
 
 
@@ -108,7 +109,7 @@ def plausible(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
         least, most = (share * end for end in robot.ranges[name])
         low[index], high[index] = min(least, 0.25 * values[index]), max(most, 4.0 * values[index])
     low[SKEW], high[SKEW] = -0.005, 0.005
-    high[ROTOR] = 0.5 * robot.pendulum.wheel_inertia_kg_m2
+    low[ROTOR], high[ROTOR] = 0.0, max(0.5 * robot.pendulum.wheel_inertia_kg_m2, 4.0 * values[ROTOR])
     return low, high
 
 

@@ -81,10 +81,8 @@ def _with_figure(text: str, name: str, figure: Figure) -> str:
     """The TOML with one figure replaced, or added at the top of its section."""
     section, key = name.split(".")
     low, high = sorted((min(figure.low, figure.value), max(figure.high, figure.value)))
-    line = (
-        f"{key} = {{ value = {_short(figure.value)}, low = {_short(low, -1)}, high = {_short(high, 1)} }}"
-        f"    # {figure.source}"
-    )
+    ends = f"low = {_short(low, -1)}, high = {_short(high, 1)}"
+    line = f"{key} = {{ value = {_short(figure.value)}, {ends}, identified = true }}    # {figure.source}"
     head = re.search(rf"^\[{re.escape(section)}\].*$", text, flags=re.MULTILINE)
     if head is None:
         return f"{text.rstrip()}\n\n[{section}]\n{line}\n"

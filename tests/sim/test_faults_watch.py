@@ -37,10 +37,11 @@ def go_on(watched, ms: int) -> None:
         watch.look()
 
 
-def command(watched, state_seq: int, torque: float = 0.5) -> None:
+def command(watched, state_seq: int, torque: float = 0.5, height: float | None = None) -> None:
     """Bytes for the onlooker alone: what the MCU makes of them is another matter."""
-    _, watch, _ = watched
-    watch.received(encode("COMMAND", 1, state_seq, torque, torque))
+    flown, watch, _ = watched
+    height = flown.twin.firmware.height if height is None else height
+    watch.received(encode("COMMAND", 1, state_seq, torque, torque, height))
 
 
 def keep_driven(watched) -> None:
@@ -64,6 +65,16 @@ def test_a_command_that_no_mcu_may_take_is_not_fresh(watched, torque) -> None:
     before = watched[1]._fresh_us
     command(watched, watched[2][-1], torque)
     assert watched[1]._fresh_us == before
+
+
+@pytest.mark.parametrize("height", [float("nan"), 0.19, 0.39])
+def test_a_command_with_a_height_that_no_leg_holds_is_not_fresh(watched, height) -> None:
+    go_on(watched, 12)
+    before = watched[1]._fresh_us
+    command(watched, watched[2][-1], height=height)
+    assert watched[1]._fresh_us == before
+    command(watched, watched[2][-1], height=watched[0].twin.heights_m[1])
+    assert watched[1]._fresh_us > before
 
 
 def test_a_repeated_or_older_answer_and_one_to_no_state_are_not_fresh(watched) -> None:

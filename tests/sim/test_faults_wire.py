@@ -15,7 +15,7 @@ from sim.fault_wire import LINE_BYTES_MS, Delay, Drop, Duplicate, Flip, Flood, R
 from sim.lockstep import LATENCY_MS, Channel
 from sim.twin import Twin
 
-FRAMES = [encode("COMMAND", number, number, 0.5, -0.5) for number in range(1, 201)]
+FRAMES = [encode("COMMAND", number, number, 0.5, -0.5, 0.0) for number in range(1, 201)]
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_the_watch_knows_which_state_the_acknowledged_command_answers() -> None:
     watch = CommandWatch()
     watch.sent(state(1, 0) + state(2, 0))
     assert watch.answered_us is None
-    watch.received(encode("COMMAND", 10, 2, 0.0, 0.0) + encode("COMMAND", 11, 1, 0.0, 0.0))
+    watch.received(encode("COMMAND", 10, 2, 0.0, 0.0, 0.0) + encode("COMMAND", 11, 1, 0.0, 0.0, 0.0))
     watch.sent(state(3, 10))
     assert watch.answered_us == 2 * 5000
     assert watch.states == 3
@@ -45,9 +45,9 @@ def test_the_watch_knows_which_state_the_acknowledged_command_answers() -> None:
 def test_a_command_that_was_never_acknowledged_does_not_count() -> None:
     watch = CommandWatch()
     watch.sent(state(1, 0) + state(2, 0))
-    watch.received(encode("COMMAND", 10, 1, 0.0, 0.0))
+    watch.received(encode("COMMAND", 10, 1, 0.0, 0.0, 0.0))
     watch.sent(state(3, 10))
-    watch.received(encode("COMMAND", 12, 3, 0.0, 0.0))
+    watch.received(encode("COMMAND", 12, 3, 0.0, 0.0, 0.0))
     watch.sent(state(4, 10))
     assert watch.answered_us == 1 * 5000
 
@@ -58,7 +58,7 @@ def test_a_new_host_that_counts_from_one_is_followed_too() -> None:
         watch.restart()
         watch.sent(state(1, 7))
         assert watch.answered_us is None
-        watch.received(encode("COMMAND", 1, 1, 0.0, 0.0))
+        watch.received(encode("COMMAND", 1, 1, 0.0, 0.0, 0.0))
         watch.sent(state(2, 1))
         assert watch.answered_us == 5000
 
@@ -66,6 +66,6 @@ def test_a_new_host_that_counts_from_one_is_followed_too() -> None:
 def test_the_watch_remembers_no_more_than_it_needs() -> None:
     watch = CommandWatch()
     for seq in range(1, 3 * REMEMBERED):
-        watch.received(encode("COMMAND", seq, seq, 0.0, 0.0))
+        watch.received(encode("COMMAND", seq, seq, 0.0, 0.0, 0.0))
         watch.sent(state(seq, 0))
     assert len(watch._state_us) == len(watch._answers) == REMEMBERED

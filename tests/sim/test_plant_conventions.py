@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +16,25 @@ from robot_il.urdf_chain import rotation_rpy
 from sim.attitude import pitch_of, yaw_of
 from sim.body import physics_urdf
 from sim.conditions import Conditions
+from sim.engine import ENGINES, STEP_S, Plant, make_plant
 from sim.physics import bullet
-from sim.plant import STEP_S, Plant
 from tests.test_urdf_zoo import CONVENTIONS, with_legs
 from tests.zoo import Drawing, write_robot
 
 STEPS = 100
 FRICTIONLESS = Conditions(friction_scale=0.0)
+PlantOf = Callable[..., AbstractContextManager[Plant]]
 
 
-@contextlib.contextmanager
-def plant_of(robot: Robot, conditions: Conditions = FRICTIONLESS) -> Iterator[Plant]:
-    plant = Plant(robot, conditions)
-    yield plant
-    plant.close()
+@pytest.fixture(params=ENGINES)
+def plant_of(request: pytest.FixtureRequest) -> PlantOf:
+    @contextlib.contextmanager
+    def make(robot: Robot, conditions: Conditions = FRICTIONLESS) -> Iterator[Plant]:
+        plant = make_plant(request.param, robot, conditions)
+        yield plant
+        plant.close()
+
+    return make
 
 
 def moved(plant: Plant, pitch: float, rate: float, torque: float) -> np.ndarray:
@@ -42,7 +49,8 @@ def moved(plant: Plant, pitch: float, rate: float, torque: float) -> np.ndarray:
 
 
 def predicted(robot: Robot, pitch: float, rate: float, torque: float) -> np.ndarray:
-    Ad, Bd = discretise(*linear_dynamics(robot.pendulum), STEPS * STEP_S)
+    pendulum = dataclasses.replace(robot.pendulum, rotor_inertia_kg_m2=0.0)  # rotors are the drives' matter
+    Ad, Bd = discretise(*linear_dynamics(pendulum), STEPS * STEP_S)
     start = np.array([pitch, rate, 0.0, 0.0])
     return Ad @ start + Bd[:, 0] * torque - start
 
@@ -50,7 +58,7 @@ def predicted(robot: Robot, pitch: float, rate: float, torque: float) -> np.ndar
 @pytest.mark.parametrize("start", [(0.02, 0.0, 0.0), (0.0, 0.0, 0.02), (-0.02, 0.1, 0.01)])
 @pytest.mark.parametrize("name", ["two_wheeled", *CONVENTIONS])
 def test_the_linear_model_predicts_every_robot_of_the_zoo_over_100_ms(
-    tmp_path: Path, name: str, start: tuple[float, float, float]
+    plant_of: PlantOf, tmp_path: Path, name: str, start: tuple[float, float, float]
 ) -> None:
     robot = load_robot("two_wheeled" if name == "two_wheeled" else str(write_robot(tmp_path, *CONVENTIONS[name])))
     with plant_of(robot) as plant:
@@ -59,7 +67,7 @@ def test_the_linear_model_predicts_every_robot_of_the_zoo_over_100_ms(
     assert np.abs(change - expected).max() < 0.02 * np.abs(expected).max()
 
 
-def test_products_of_inertia_turn_neither_the_pitch_nor_the_heading(tmp_path: Path) -> None:
+def test_products_of_inertia_turn_neither_the_pitch_nor_the_heading(plant_of: PlantOf, tmp_path: Path) -> None:
     text = Drawing().text().replace('ixz="0.0"', 'ixz="0.001"', 1)
     robot = load_robot(str(write_robot(tmp_path, text)))
     with plant_of(robot) as plant:
@@ -71,7 +79,7 @@ def test_products_of_inertia_turn_neither_the_pitch_nor_the_heading(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["one wheel mirrored", "axles to the right", "wheels along z"])
-def test_positive_torque_rolls_both_wheels_forward(tmp_path: Path, name: str) -> None:
+def test_positive_torque_rolls_both_wheels_forward(plant_of: PlantOf, tmp_path: Path, name: str) -> None:
     with plant_of(load_robot(str(write_robot(tmp_path, *CONVENTIONS[name])))) as plant:
         for _ in range(50):
             plant.step(0.05, 0.05)
@@ -81,20 +89,20 @@ def test_positive_torque_rolls_both_wheels_forward(tmp_path: Path, name: str) ->
         assert right == pytest.approx(left, rel=1e-3)
 
 
-def test_more_torque_on_the_right_turns_left(tmp_path: Path) -> None:
+def test_more_torque_on_the_right_turns_left(plant_of: PlantOf, tmp_path: Path) -> None:
     with plant_of(load_robot("two_wheeled")) as plant:
         for _ in range(50):
             plant.step(-0.02, 0.02)
         assert yaw_of(plant.quaternion) > 0.01
 
 
-def test_joints_that_a_robot_does_not_have_stay_at_zero() -> None:
+def test_joints_that_a_robot_does_not_have_stay_at_zero(plant_of: PlantOf) -> None:
     with plant_of(load_robot("two_wheeled")) as plant:
         plant.step(0.1, 0.1)
         assert [tuple(joint) for joint in plant.joints[2:]] == [(0.0, 0.0)] * 4
 
 
-def test_a_single_leg_joint_a_side_is_reported_as_the_hip_and_held(tmp_path: Path) -> None:
+def test_a_single_leg_joint_a_side_is_reported_as_the_hip_and_held(plant_of: PlantOf, tmp_path: Path) -> None:
     with plant_of(with_legs(tmp_path, "0 -1 0", "0 1 0", (-0.05, 0.05))) as plant:
         for step in range(200):
             plant.step(*[0.1 if step % 40 < 20 else -0.1] * 2)
@@ -102,7 +110,7 @@ def test_a_single_leg_joint_a_side_is_reported_as_the_hip_and_held(tmp_path: Pat
     assert angles == pytest.approx([0.05, 0.0, 0.05, 0.0], abs=0.01)
 
 
-def test_scales_change_mass_and_height_of_a_robot_in_parts(tmp_path: Path) -> None:
+def test_scales_change_mass_and_height_of_a_robot_in_parts(plant_of: PlantOf, tmp_path: Path) -> None:
     robot = load_robot("two_wheeled")
     body = robot.pendulum
     with plant_of(robot, Conditions(mass_scale=1.2, com_height_scale=1.1)) as plant:
@@ -111,7 +119,7 @@ def test_scales_change_mass_and_height_of_a_robot_in_parts(tmp_path: Path) -> No
         assert plant.com_m() == pytest.approx([0.0, 0.0, body.wheel_radius_m + height], abs=1e-5)
 
 
-def test_a_robot_in_a_turned_frame_leans_and_rolls_as_the_same_robot_in_ours(tmp_path: Path) -> None:
+def test_a_robot_in_a_turned_frame_leans_and_rolls_as_the_same_robot_in_ours(plant_of: PlantOf, tmp_path: Path) -> None:
     turn = rotation_rpy(0.0, 0.0, math.pi / 2)
     drawing = Drawing(frame=turn, axes=((-1, 0, 0), (-1, 0, 0)))
     changes = []

@@ -61,8 +61,8 @@ def test_lqr_drives_the_randomised_twin_at_about_the_tasks_speed(drive: DriveMak
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_lqr_survives_drawn_episodes(drive: DriveMaker, seed: int) -> None:
-    host = drive(sample_conditions(TASKS["stand"], seed), seed)
+def test_lqr_survives_drawn_episodes(drive: DriveMaker, robot: Robot, seed: int) -> None:
+    host = drive(sample_conditions(TASKS["stand"], seed, robot), seed)
     host.arm()
     host.balance(6.0)
     assert not host.twin.fallen
@@ -163,7 +163,7 @@ def test_without_the_hand_a_stopped_robot_stays_on_the_floor(drive: DriveMaker) 
 
 def scripted_bytes(robot: Robot, seed: int) -> bytes:
     """All that a twin says to a host that arms it and then rocks it without looking."""
-    twin = Twin(robot, sample_conditions(TASKS["stand"], 3), seed, boot_id=77)
+    twin = Twin(robot, sample_conditions(TASKS["stand"], 3, robot), seed, boot_id=77)
     said = []
     for ms in range(700):
         if ms == 2:
@@ -171,7 +171,7 @@ def scripted_bytes(robot: Robot, seed: int) -> bytes:
         if ms == 20:
             twin.receive(encode("ARM", 77, 3))
         if ms > 30 and ms % 5 == 1:
-            twin.receive(encode("COMMAND", ms, ms // 5, 0.3 * (ms % 3 - 1), -0.2))
+            twin.receive(encode("COMMAND", ms, ms // 5, 0.3 * (ms % 3 - 1), -0.2, robot.height_m))
         twin.step()
         said.append(twin.transmit())
     assert not twin.held

@@ -30,6 +30,10 @@ def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
         (("--set", "colour=1"), "colour"),
         (("--set", "mass_scale"), "mass_scale"),
         (("--set", "mass_scale=99"), "mass_scale"),
+        (("--set", "drive.colour=1"), "backlash_rad"),
+        (("--set", "drive.backlash_rad=-1"), "backlash_rad"),
+        (("--set", "figures=1"), "figures"),
+        (("--push", "1:2:x"), "left"),
         (("--robot", "nobody"), "nobody"),
     ],
 )
@@ -54,7 +58,8 @@ def test_a_link_that_cannot_be_made_is_refused_and_no_log_is_left_behind(capsys,
 @pytest.mark.wallclock
 def test_the_log_begins_with_the_conditions_that_were_asked_for(tmp_path: Path) -> None:
     log = tmp_path / "twin.jsonl"
-    command = ["twin", "--random", "stand", "--seed", "4", "--push", "2:1.5", "--set", "mass_scale=1.25"]
+    command = ["twin", "--random", "stand", "--seed", "4", "--push", "2:1.5:-0.5", "--set", "mass_scale=1.25"]
+    command += ["--set", "contact.rolling_resistance_1=0.02", "--set", "slope_rad=0.05"]
     subprocess.run(
         [sys.executable, "-m", "robot_il.cli.main", *command, "--seconds", "0.1", "--log", str(log)],
         check=True,
@@ -63,5 +68,8 @@ def test_the_log_begins_with_the_conditions_that_were_asked_for(tmp_path: Path) 
     first = json.loads(log.read_text().splitlines()[0])
     assert first["event"] == "started"
     assert first["conditions"]["pushes"] == [[2.0, 1.5]]
+    assert first["conditions"]["side_pushes"] == [[2.0, -0.5]]
+    assert first["conditions"]["figures"] == [["contact.rolling_resistance_1", 0.02]]
+    assert first["conditions"]["slope_rad"] == 0.05
     assert first["conditions"]["mass_scale"] == 1.25
     assert first["conditions"]["delay_scale"] != 1.0
