@@ -33,6 +33,7 @@ from robot_il.learning.progress import Progress, terminal_progress
 from robot_il.learning.registry import METHODS
 from robot_il.learning.runs import write_json
 from robot_il.learning.trainer import Job, train
+from robot_il.robot import load_robot
 from robot_il.spec import LABELS, TASKS
 from sim.conditions import sample_conditions
 
@@ -59,8 +60,10 @@ def record(folder: Path, progress: Progress) -> Path:
         for number in range(count):
             path = folder / f"{label}-{number}.mcap"
             path.unlink(missing_ok=True)
-            start = sample_conditions(TASK, number)
-            record_episode(RECORDING, DEMONSTRATORS[name](GAIN, TASK, number), label, start, number, path)
+            start = sample_conditions(TASK, number, load_robot())
+            record_episode(
+                RECORDING, DEMONSTRATORS[name].controller(RECORDING.robot, TASK, number), label, start, number, path
+            )
             files[label].append(path)
             progress.show("recording", sum(map(len, files.values())), total)
     save_dataset(data, build_dataset(Request(files, TASK.name, seed=0)))
@@ -76,7 +79,7 @@ def survived_s(path: Path, episodes: int) -> float:
 
     stood = []
     for number in range(JUDGING_SEED, JUDGING_SEED + episodes):
-        start = sample_conditions(TASK, number)
+        start = sample_conditions(TASK, number, load_robot())
         stood.append(JUDGED.run(PolicyController(act, TASK, {"path": str(path)}), LQR, start, number).seconds)
     return float(np.mean(stood))
 

@@ -47,10 +47,10 @@ from robot_il.cli.side_by_side import side_by_side
 from robot_il.control.controllers import Controller, LinearController
 from robot_il.control.device import State
 from robot_il.control.fallback import lqr_fallback
-from robot_il.control.guard import Guard
+from robot_il.control.guard import Guard, limits_for
 from robot_il.control.lqr import lqr_gain
-from robot_il.control.region import Region
 from robot_il.control.region_file import load_region
+from robot_il.control.region_heights import Regions
 from robot_il.learning.evaluation import wilson_interval
 from robot_il.robot import load_robot
 from robot_il.spec import CONTROL_PERIOD_S, TASKS, TORQUE_LIMIT_NM
@@ -186,16 +186,16 @@ def run_trial(trial: Trial) -> Outcome:
     def crew(twin: Twin, link: LockstepLink) -> Guard:
         policy = sound_policy(trial, random)
         failing = FailingPolicy(policy, KINDS[trial.kind](link, random), after_s, twin)
-        return Guard(failing, lqr_fallback(robot), region=region)
+        return Guard(failing, lqr_fallback(robot), limits_for(robot), region=region)
 
     return fly(robot, conditions, trial.seed, SECONDS, crew)
 
 
-def start(trial: Trial, region: Region, draw: int) -> Conditions:
+def start(trial: Trial, region: Regions, draw: int) -> Conditions:
     """A start inside the region, from a lean at which the robot may be armed, with the pushes of an evaluation."""
     robot, task, _ = _prepared(trial.robot_name, trial.task_name)
     inside, _ = draw_start(robot, region, (0.0, 1.0), draw, ticks=0, held_rad=min(region.at_rest_rad, HELD_RAD))
-    pushes = sample_conditions(task, draw).pushes if trial.pushed else ()
+    pushes = sample_conditions(task, draw, robot).pushes if trial.pushed else ()
     return dataclasses.replace(inside, pushes=pushes)
 
 

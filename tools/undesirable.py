@@ -83,7 +83,7 @@ def good_conditions(random: np.random.Generator, seconds: float) -> Conditions:
 
 def driver(name: str, seed: int) -> Controller:
     """One of those who can be recorded."""
-    return DEMONSTRATORS[name](GAIN, TASK, seed)
+    return DEMONSTRATORS[name].controller(JUDGED.robot, TASK, seed)
 
 
 def record(folder: Path, seed: int, arguments: argparse.Namespace, progress: Progress) -> dict[str, list[Path]]:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import argparse
 
-from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ
+from robot_il.errors import ConfigError
+from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ, find_task
 
 INPUTS = ("gamepad", "keyboard")
 ASSISTS = ("velocity", "lean")
+RANDOMISED = ("usual", "identified", "plausible", "none")
+"""``sim.randomisation.WIDTHS``, for commands that start without the twin."""
+ENGINES = ("pybullet", "mujoco")
+"""``sim.engine.ENGINES``, for the same."""
+
+
+def task_name(text: str) -> str:
+    """The type of an argument that names a task, with or without a set-point: ``drive_turn`` or ``drive@0.4``."""
+    try:
+        return find_task(text).name
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +36,23 @@ def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=float, default=5.0, help="seconds to wait for the arming checklist to pass (default 5)"
     )
+
+
+def add_randomise(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that says how far the twins are from the robot's profile."""
+    parser.add_argument(
+        "--randomise", default=RANDOMISED[0], choices=RANDOMISED,
+        help="twins unlike the profile: by the usual shares (default), as far as its identified intervals leave open, "
+        "anywhere in its plausible ranges, or not at all; start and pushes are the same for all",
+    )  # fmt: skip
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that says which physics engine moves the twin."""
+    parser.add_argument(
+        "--engine", default=ENGINES[0], choices=ENGINES,
+        help="physics engine of the twin (default pybullet; robot-il twin engines shows where they differ)",
+    )  # fmt: skip
 
 
 def add_hand_arguments(parser: argparse.ArgumentParser, default: str | None) -> None:

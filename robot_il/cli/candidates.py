@@ -11,14 +11,13 @@ import numpy as np
 from robot_il.cli.policies import load_policy_controller
 from robot_il.cli.rollout import Rollout
 from robot_il.cli.side_by_side import side_by_side
-from robot_il.control.controllers import Controller, LinearController, PolicyController
-from robot_il.control.lqr import lqr_gain
+from robot_il.control.controllers import Controller, PolicyController
+from robot_il.control.lqr import lqr_law
 from robot_il.control.onnx_policy import OnnxPolicy
 from robot_il.errors import PolicyError
 from robot_il.learning.evaluation import Episode
 from robot_il.learning.least_squares import same_law
-from robot_il.spec import TASKS, TORQUE_LIMIT_NM, Task
-from sim.conditions import sample_conditions
+from robot_il.spec import TASKS, TORQUE_LIMIT_NM, Task, find_task, is_task
 
 CHUNK = 5
 """Episodes of one job."""
@@ -45,7 +44,7 @@ class Candidate:
             PolicyError: the file cannot be used, or is of another task.
         """
         if self.path is None:
-            return LinearController(lqr_gain(rollout.robot, rollout.task), rollout.task)
+            return lqr_law(rollout.robot, rollout.task)
         if self.baseline:
             return _least_squares(self.path, rollout.task)
         return load_policy_controller(self.path, rollout.task.name)[0]
@@ -69,7 +68,7 @@ def candidates_for(
     """
     policies = [(path, OnnxPolicy(path)) for path in paths]
     task_name = task_name or policies[0][1].metadata.task
-    if task_name not in TASKS:
+    if not is_task(task_name):
         raise PolicyError(
             f"a policy for a task of {', '.join(TASKS)}",
             f"{paths[0]} for {task_name or 'imported data'!r}",
@@ -82,7 +81,7 @@ def candidates_for(
     for candidate in candidates:
         if candidate.path is not None:
             load_policy_controller(candidate.path, task_name)
-    return candidates, TASKS[task_name]
+    return candidates, find_task(task_name)
 
 
 def _baselines(policies: Sequence[tuple[Path, OnnxPolicy]], names: Sequence[str]) -> list[Candidate]:
@@ -147,6 +146,5 @@ def evaluate_candidates(
 def _run_chunk(job: _Job) -> list[Episode]:
     rollout, candidate, seeds = job
     controller = candidate.controller(rollout)
-    fallback = LinearController(lqr_gain(rollout.robot, rollout.task), rollout.task)
-    mass_kg = rollout.robot.mass_kg
-    return [rollout.run(controller, fallback, sample_conditions(rollout.task, seed, mass_kg), seed) for seed in seeds]
+    fallback = lqr_law(rollout.robot, rollout.task)
+    return [rollout.run(controller, fallback, rollout.conditions(seed), seed) for seed in seeds]

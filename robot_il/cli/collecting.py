@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from robot_il.cli.demonstrators import DEMONSTRATORS
+from robot_il.cli.episode_log import EpisodeLog, remove_unfinished
 from robot_il.cli.rollout import Rollout
 from robot_il.cli.side_by_side import side_by_side
-from robot_il.control.controllers import Controller, LinearController
-from robot_il.control.lqr import lqr_gain
-from robot_il.recording.recorder import Recorder
+from robot_il.control.controllers import Controller
+from robot_il.control.lqr import lqr_law
+from robot_il.errors import LogError
 from robot_il.recording.session import Session
-from sim.conditions import Conditions, sample_conditions
+from sim.conditions import Conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Twin
 
@@ -71,9 +71,18 @@ def collect(collection: Collection, seeds: Sequence[int], workers: int | None) -
         ConfigError: the robot profile cannot be used.
         LogError: a log cannot be written.
     """
-    collection.folder.mkdir(parents=True, exist_ok=True)
-    record = functools.partial(record_seed, collection)
-    return list(side_by_side(record, seeds, workers, "recorded", chunk=1))
+    return collect_all([(collection, seed) for seed in seeds], workers)
+
+
+def collect_all(episodes: Sequence[tuple[Collection, int]], workers: int | None) -> list[Collected]:
+    """Records those episodes, each a collection and a seed of it, whose logs are not there yet; as ``collect``."""
+    for folder in {collection.folder for collection, _ in episodes}:
+        folder.mkdir(parents=True, exist_ok=True)
+    return list(side_by_side(_record, episodes, workers, "recorded", chunk=1))
+
+
+def _record(episode: tuple[Collection, int]) -> Collected:
+    return record_seed(*episode)
 
 
 def record_seed(collection: Collection, seed: int) -> Collected:
@@ -81,9 +90,16 @@ def record_seed(collection: Collection, seed: int) -> Collected:
     path, rollout = collection.path(seed), collection.rollout
     if path.exists():
         return Collected(path)
-    controller = DEMONSTRATORS[collection.demonstrator](lqr_gain(rollout.robot, rollout.task), rollout.task, seed)
-    conditions = sample_conditions(rollout.task, seed, rollout.robot.mass_kg)
-    return record_episode(rollout, controller, collection.label, conditions, seed, path)
+    who = DEMONSTRATORS[collection.demonstrator]
+    if who.firmware is not None:
+        rollout = dataclasses.replace(rollout, firmware=who.firmware(rollout.robot, rollout.task))
+    controller = who.controller(rollout.robot, rollout.task, seed)
+    try:
+        return record_episode(rollout, controller, collection.label, rollout.conditions(seed), seed, path)
+    except LogError:
+        if path.exists():  # a process that outlived a killed command was at the same episode, and first
+            return Collected(path)
+        raise
 
 
 def record_episode(
@@ -97,9 +113,12 @@ def record_episode(
         label: quality of the demonstration.
         conditions: of the episode.
         seed: of the twin's noise.
-        path: the log.
+        path: the log; what a killed process left of it is removed.
+
+    Raises:
+        LogError: it exists, or cannot be written.
     """
-    fallback = LinearController(lqr_gain(rollout.robot, rollout.task), rollout.task)
+    fallback = lqr_law(rollout.robot, rollout.task)
     session = Session(
         task=rollout.task.name,
         label=label,
@@ -107,6 +126,7 @@ def record_episode(
         device={"port": "lock-step twin"},
         config={
             "robot": rollout.robot_name,
+            "engine": rollout.engine,
             "seconds": rollout.seconds,
             "seed": seed,
             "conditions": dataclasses.asdict(conditions),
@@ -115,19 +135,23 @@ def record_episode(
         },
         synthetic=bool(controller.identity.get("synthetic", False)),
     )
-    _begin_anew(path)
-    with Recorder(path, session, lossless=True) as recorder:
+    remove_unfinished(path)
+    log = EpisodeLog(path, session)
 
-        def line(twin: Twin) -> LockstepLink:
-            link = LockstepLink(twin)
-            recorder.follow(link.clock)  # events and ticks are on one clock, the simulated one
-            return link
+    def line(twin: Twin) -> LockstepLink:
+        link = LockstepLink(twin)
+        log.follow(link.clock)  # events and ticks are on one clock, the simulated one
+        return link
 
-        episode = rollout.run(controller, fallback, conditions, seed, recorder, line)
+    try:
+        episode = rollout.run(controller, fallback, conditions, seed, log, line)
+        log.finish()
+    except OSError as error:
+        log.discard()
+        raise LogError(
+            f"to write {path}", error.strerror or str(error), "make room on the disk, run it again"
+        ) from error
+    except BaseException:
+        log.discard()
+        raise
     return Collected(path, episode.seconds, episode.end)
-
-
-def _begin_anew(path: Path) -> None:
-    """Removes what a killed process left of this very episode; it is recorded again, bit for bit."""
-    for leftover in path.parent.glob(f"{path.name}.*"):
-        leftover.unlink()

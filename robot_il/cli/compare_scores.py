@@ -25,7 +25,7 @@ from robot_il.learning.export import export_policy
 from robot_il.learning.least_squares import law_policy, same_law
 from robot_il.learning.runs import RunFolder, read_json
 from robot_il.learning.selection import fingerprint, held_out_errors
-from robot_il.spec import TASKS
+from robot_il.spec import find_task, is_task
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def score_policies(
     """
     contenders = _contenders(arguments.out, dataset, complete)
     driven = {}
-    if dataset.info.task in TASKS:
-        rollout = Rollout(arguments.robot, TASKS[dataset.info.task], arguments.seconds)
+    if is_task(dataset.info.task):
+        rollout = Rollout(arguments.robot, find_task(dataset.info.task), arguments.seconds)
         driven = _drive(arguments.out / "scores", rollout, contenders, arguments.episodes, workers)
     entries: dict[str, list[Entry]] = {}
     for each in contenders:
@@ -71,7 +71,7 @@ def score_policies(
 
 
 def _contenders(out: Path, dataset: Dataset, complete: Sequence[Outcome]) -> list[Contender]:
-    fits = dataset.info.task in TASKS
+    fits = is_task(dataset.info.task)
     methods = [_of_run(out, dataset, outcome) for outcome in complete]
     lqr = [Contender("lqr", 0, "lqr", Candidate("lqr"), math.nan)] if fits else []
     return [*lqr, *_least_squares(out, dataset, complete), *methods]
@@ -83,7 +83,7 @@ def _of_run(out: Path, dataset: Dataset, outcome: Outcome) -> Contender:
     path, newest = _policy_file(out, outcome), outcome.job.out / "policy.npz"
     if not path.exists() or path.stat().st_mtime < newest.stat().st_mtime:
         export_policy(outcome.job.out, path)
-    candidate = Candidate(outcome.name, path) if dataset.info.task in TASKS else None
+    candidate = Candidate(outcome.name, path) if is_task(dataset.info.task) else None
     return Contender(outcome.job.method, outcome.job.seed or 0, fingerprint(weights), candidate, _rms(weights, dataset))
 
 
@@ -103,7 +103,7 @@ def _least_squares(out: Path, dataset: Dataset, complete: Sequence[Outcome]) -> 
         known.append(law)
         if outcome.job.method != "linear":
             name = f"least squares ({outcome.job.method})"
-            candidate = Candidate(name, path, baseline=True) if dataset.info.task in TASKS else None
+            candidate = Candidate(name, path, baseline=True) if is_task(dataset.info.task) else None
             key = hashlib.sha256(json.dumps(asdict(law)).encode()).hexdigest()
             found.append(Contender(name, 0, key, candidate, _rms(law_policy(law, dataset), dataset)))
     return found

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_il.cli import dataset_plot
+from robot_il.cli.arguments import task_name
 from robot_il.errors import DataError
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import LABELS
 
 if TYPE_CHECKING:
     from robot_il.learning.column_map import ColumnMap
@@ -56,7 +57,7 @@ def _add_build(verbs: argparse._SubParsersAction) -> None:
         "--labels", nargs="+", choices=LABELS, default=LABELS, metavar="LABEL",
         help="use the episodes of these labels alone (default: all)",
     )  # fmt: skip
-    parser.add_argument("--task", choices=sorted(TASKS), help="default: the one that the logs name")
+    parser.add_argument("--task", type=task_name, metavar="TASK", help="default: the one that the logs name")
     parser.add_argument("--action", choices=ACTIONS, default="sent", help="which link of the action chain to learn")
     parser.add_argument(
         "--takeovers",

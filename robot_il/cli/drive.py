@@ -27,6 +27,7 @@ from robot_il.control.device import Identity, State
 from robot_il.control.fallback import lqr_fallback
 from robot_il.control.guard import Decision, Guard, GuardLimits, limits_for
 from robot_il.control.loop import ControlLoop, LoopReport
+from robot_il.control.posture import course_of
 from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
 from robot_il.control.supervisor import SupervisorState
@@ -57,6 +58,7 @@ class Drive:
         limits: the host's limits.
         self_test: how the policy fared in its own, for the checklist; None where no policy drives.
         person: who drives, or may take over from the controller; None where nobody does.
+        seed: of the heights that the task asks for.
     """
 
     port: str
@@ -73,6 +75,7 @@ class Drive:
     limits: GuardLimits
     self_test: Check | None = None
     person: Person | None = None
+    seed: int = 0
 
 
 def deployed_guard(
@@ -134,7 +137,8 @@ def _drive(plan: Drive, keyboard: Keyboard, hands: OpenHands | None) -> int:
                 keys.look()
                 stop_without_log(loop, recorder, state)
 
-            loop = ControlLoop(device, link.clock, guard, recorder, on_tick, teleop, plan.rate_hz)
+            course = course_of(plan.task, load_robot(plan.robot), plan.seed)
+            loop = ControlLoop(device, link.clock, guard, recorder, on_tick, teleop, plan.rate_hz, course)
             mode = teleop.mode if teleop else str(controller.identity["name"])
             episodes = EpisodeKeys(recorder, link.clock, plan.task.name, mode, plan.label, live.say)
             keys = OperatorKeys(keyboard, loop, device, recorder, episodes, live.say, hands, stick)
@@ -194,6 +198,7 @@ def _session(plan: Drive, guard: Guard, identity: Identity, hands: OpenHands | N
         config={
             "robot": plan.robot,
             "seconds": plan.seconds,
+            "seed": plan.seed,
             "fallback": guard.fallback.identity,
             "limits": asdict(guard.limits),
             "region": guard.region and guard.region.to_json(),

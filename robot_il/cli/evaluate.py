@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from robot_il.spec import TASKS
+from robot_il.cli.arguments import add_engine, add_randomise, task_name
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -19,12 +19,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("policies", nargs="+", type=Path, metavar="POLICY", help="policy files made by robot-il export")
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of an episode (default 10)")
-    parser.add_argument("--task", choices=tuple(TASKS), help="default: the first policy's task")
+    parser.add_argument("--task", type=task_name, metavar="TASK", help="default: the first policy's task")
     parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode's draw (default 0)")
+    add_randomise(parser)
+    add_engine(parser)
     parser.add_argument("--workers", type=int, help="processes (default: one a core); the result does not depend on it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON too")
-    parser.add_argument("--env", help="evaluate in this Gymnasium environment instead of the twin, e.g. Hopper-v4")
+    parser.add_argument("--env", help="evaluate in this Gymnasium environment instead: Hopper-v4, robot_il/Stand-v0")
     parser.set_defaults(run=run)
 
 
@@ -45,7 +47,7 @@ def _run_twin(arguments: argparse.Namespace) -> int:
     from robot_il.learning.evaluation import format_table, score, to_json, write_text
 
     candidates, task = candidates_for(arguments.policies, arguments.task)
-    rollout = Rollout(arguments.robot, task, arguments.seconds)
+    rollout = Rollout(arguments.robot, task, arguments.seconds, width=arguments.randomise, engine=arguments.engine)
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     results = evaluate_candidates(rollout, candidates, seeds, arguments.workers)
     first = results[0]
@@ -55,11 +57,11 @@ def _run_twin(arguments: argparse.Namespace) -> int:
     ]
     print(
         f"task {task.name}, {arguments.episodes} episodes of {arguments.seconds:g} s in the lock-step twin "
-        f"({rollout.robot.name}), draws {seeds.start} to {seeds.stop - 1}, no fallback"
+        f"({rollout.robot.name}, {rollout.engine}), draws {seeds.start} to {seeds.stop - 1}, no fallback"
     )
-    print(format_table(scores))
+    print(format_table(scores, task.name))
     if arguments.json:
-        write_text(arguments.json, to_json(task.name, arguments.seconds, arguments.seed, scores))
+        write_text(arguments.json, to_json(task.name, arguments.seconds, arguments.seed, scores, rollout.engine))
         print(f"scores {arguments.json}")
     return 0
 
@@ -70,8 +72,23 @@ def _run_gym(arguments: argparse.Namespace) -> int:
     from robot_il.learning.evaluation import write_text
     from robot_il.learning.gym_evaluation import evaluate_in_gym, format_gym_table
 
-    results = [evaluate_in_gym(path, arguments.env, arguments.episodes, arguments.seed) for path in arguments.policies]
+    settings = _settings(arguments)
+    results = [
+        evaluate_in_gym(path, arguments.env, arguments.episodes, arguments.seed, settings=settings)
+        for path in arguments.policies
+    ]
     print(format_gym_table(results))
     if arguments.json:
         write_text(arguments.json, json.dumps([result.to_json() for result in results], indent=1))
     return 0
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, object]:
+    """What an environment of ours is made with, once it is known to Gymnasium; nothing for those of others."""
+    from sim.gym import NAMESPACE  # the import registers them
+
+    if not arguments.env.startswith(f"{NAMESPACE}/"):
+        return {}
+    task = {} if arguments.task is None else {"task": arguments.task}
+    names = ("robot", "seconds", "randomise", "engine")
+    return {**{name: getattr(arguments, name) for name in names}, **task}

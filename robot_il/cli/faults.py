@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_il.errors import ConfigError
-from robot_il.spec import TASKS
+from robot_il.spec import find_task
 
 if TYPE_CHECKING:
     from firmware_bridge.hostlib import Board
@@ -128,7 +128,7 @@ def _firmware(image: Path | None) -> Callable[[Board], Microcontroller]:
 def _policy(arguments: argparse.Namespace) -> tuple[Callable[[], Controller] | None, Task]:
     """What makes the controller, None for the LQR; and the task."""
     if arguments.controller == "lqr":
-        return None, TASKS[arguments.task or "stand"]
+        return None, find_task(arguments.task or "stand")
     from robot_il.cli.policies import load_policy_controller
 
     path = Path(arguments.controller)

@@ -153,7 +153,7 @@ def _twin(plan: Plan, firmware: Callable[[Board], Microcontroller]) -> Twin:
 
 def conditions(plan: Plan) -> Conditions:
     """Start and robot as an evaluation draws them, without its pushes: the fault is what is tried."""
-    return replace(sample_conditions(plan.task, plan.seed), pushes=())
+    return replace(sample_conditions(plan.task, plan.seed, load_robot(plan.robot)), pushes=())
 
 
 def _kill(process: int) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
 import socket
 import struct
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from firmware_bridge.serial_device import SerialDevice
 from robot_il.cli.drive import deployed_guard, stop_without_log
 from robot_il.cli.faults_disk import FullDisk
 from robot_il.cli.faults_link import RemoteLink, Request
-from robot_il.control.controllers import Controller, LinearController, SyntheticOperator
+from robot_il.control.controllers import TREMOR_1, Controller, LinearController, SyntheticOperator
 from robot_il.control.device import Identity, State
 from robot_il.control.guard import Decision, Guard
 from robot_il.control.loop import ControlLoop
-from robot_il.control.lqr import lqr_gain
+from robot_il.control.lqr import lqr_gain, tolerated_torque_nm
+from robot_il.control.posture import course_of
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
@@ -100,6 +102,7 @@ class Pad:
     """
 
     stick_forward = stick_turn = yaw_rate_wanted = 0.0
+    taken = False
 
     def __init__(self, link: RemoteLink) -> None:
         self.heard_ns = link.clock.now_ns()
@@ -158,6 +161,8 @@ def _fly(plan: Plan, link: RemoteLink, counter: Counter) -> None:
 
             def on_tick(state: State, decision: Decision) -> None:
                 stop_without_log(loop, recorder, state)
+                if fault.asks_height_m is not None and link.failing and loop.height_m != fault.asks_height_m:
+                    loop.ask_height(fault.asks_height_m)
                 if link.stopping:
                     loop.request_stop()
                 if disk is not None and link.failing:
@@ -165,7 +170,10 @@ def _fly(plan: Plan, link: RemoteLink, counter: Counter) -> None:
                     disk.fill(path.with_name(path.name + ".recording"), recorder.writer_pid)
 
             pad = Pad(link) if fault.operated else None
-            loop = ControlLoop(device, link.clock, guard, sink, on_tick, pad)
+            course = course_of(plan.task, load_robot(plan.robot), plan.seed)
+            if fault.asks_height_m is not None:
+                course = replace(course, low_m=-math.inf, high_m=math.inf)
+            loop = ControlLoop(device, link.clock, guard, sink, on_tick, pad, course=course)
             loop.observe(OBSERVED)
             report = loop.run(ENDLESS)
             link.tell(Request.ENDED, f"{report.outcome.name} ({', '.join(report.reasons)})")
@@ -176,7 +184,8 @@ def _fly(plan: Plan, link: RemoteLink, counter: Counter) -> None:
 def _controller(plan: Plan) -> Controller:
     gain = lqr_gain(load_robot(plan.robot), plan.task)
     if plan.case.fault.operated:
-        return SyntheticOperator(gain, plan.task, plan.seed)
+        tremor_nm = TREMOR_1 * tolerated_torque_nm(load_robot(plan.robot))
+        return SyntheticOperator(gain, plan.task, plan.seed, tremor_nm=tremor_nm)
     return plan.policy() if plan.policy is not None else LinearController(gain, plan.task)
 
 

@@ -11,7 +11,7 @@ from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.device import State
 from robot_il.control.guard import Decision, Guard
 from robot_il.control.loop import ControlLoop
-from robot_il.control.region import Region
+from robot_il.control.region_heights import Regions
 from robot_il.control.sink import NullSink, Sink
 from robot_il.robot import Robot
 from robot_il.spec import CONTROL_RATE_HZ
@@ -90,7 +90,7 @@ def fly(
 class _Watch:
     """Follows the truth while somebody drives."""
 
-    def __init__(self, twin: Twin, region: Region | None) -> None:
+    def __init__(self, twin: Twin, region: Regions | None) -> None:
         self._twin = twin
         self._region = region
         self.calm = False

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from robot_il.cli.keyboard import Keyboard
 from robot_il.control.arming import Check
 from robot_il.control.clock import Clock, MonotonicClock
-from robot_il.control.loop import OPERATOR_SILENT_NS, Operator
-from robot_il.control.operator import RESEND_S, Hand, HandLink
+from robot_il.control.loop import OPERATOR_SILENT_NS
+from robot_il.control.operator import RESEND_S, Hand, HandLink, Operator
 from robot_il.control.sink import NullSink, Sink
 from robot_il.control.teleop import Hands, read_request
 from robot_il.errors import ConfigError, LinkError

@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_il.cli.arguments import task_name
 from robot_il.cli.faults import add_fault_arguments, run_faults
-from robot_il.spec import TASKS, Task
+from robot_il.spec import Task, find_task
 
 if TYPE_CHECKING:
     from robot_il.control.controllers import Controller
+    from sim.conditions import Conditions
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -23,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "when the robot fell.",
     )
     parser.add_argument("--firmware", type=Path, metavar="IMAGE", help="ELF file (default: built from the sources)")
-    parser.add_argument("--task", choices=tuple(TASKS), help="default: the policy's, or stand")
+    parser.add_argument("--task", type=task_name, metavar="TASK", help="default: the policy's, or stand")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the flight (default 10)")
     parser.add_argument("--controller", default="lqr", metavar="lqr|POLICY", help="lqr, or a policy file")
     parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
@@ -53,7 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_il.control.controllers import LinearController
     from robot_il.control.lqr import lqr_gain
     from robot_il.errors import ConfigError
-    from sim.conditions import nominal, sample_conditions
 
     if not arguments.seconds > 0.0:
         raise ConfigError("--seconds above 0", f"{arguments.seconds:g}", "give a longer time")
@@ -64,15 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.qemu:
         from robot_il.cli import hil_qemu
 
-        task = TASKS[arguments.task or "stand"]
-        conditions = nominal(task) if arguments.seed is None else sample_conditions(task, arguments.seed)
+        task = find_task(arguments.task or "stand")
+        conditions = _conditions(arguments, task)
         return hil_qemu.demonstrate(arguments.robot, task, arguments.seconds, conditions, arguments.seed or 0)
     image = arguments.firmware or build_image()
     controller, task = _controller(arguments.controller, arguments.task)
     rollout = Rollout(arguments.robot, task, arguments.seconds)
     fallback = LinearController(lqr_gain(rollout.robot, task), task)
-    mass_kg = rollout.robot.mass_kg
-    conditions = nominal(task) if arguments.seed is None else sample_conditions(task, arguments.seed, mass_kg)
+    conditions = _conditions(arguments, task)
     print(f"image {image}", flush=True)
     flight = fly(rollout, image, controller or fallback, fallback, conditions, arguments.seed or 0)
     reference = fly(rollout, None, controller or fallback, fallback, conditions, arguments.seed or 0)
@@ -89,10 +89,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if episode.survived else 1
 
 
+def _conditions(arguments: argparse.Namespace, task: Task) -> Conditions:
+    from robot_il.robot import load_robot
+    from sim.conditions import nominal, sample_conditions
+
+    seed = arguments.seed
+    return nominal(task) if seed is None else sample_conditions(task, seed, load_robot(arguments.robot))
+
+
 def _controller(name: str, task_name: str | None) -> tuple[Controller | None, Task]:
     """The policy, or None for the LQR, and the task."""
     if name == "lqr":
-        return None, TASKS[task_name or "stand"]
+        return None, find_task(task_name or "stand")
     from robot_il.cli.policies import load_policy_controller
 
     return load_policy_controller(Path(name), task_name)

@@ -21,7 +21,8 @@ from robot_il.control.replay import BOUND_NM
 from robot_il.control.sink import NullSink
 from robot_il.errors import PolicyError
 from robot_il.learning.export_c import MULTIPLY_ADDS_A_TICK
-from robot_il.spec import TASKS, TICK_DTYPE, Task
+from robot_il.robot import load_robot
+from robot_il.spec import TASKS, TICK_DTYPE, Task, find_task, is_task
 from sim.conditions import Conditions, nominal, sample_conditions
 
 RATES_HZ = (200, 1000)
@@ -124,7 +125,7 @@ def demonstrate(source: Path, robot: str, seconds: float, seed: int | None) -> i
     with tempfile.TemporaryDirectory(prefix="robot-il-") as name:
         proven = write_proven_c(source, Path(name) / "c")
         task = _task(proven)
-        conditions = nominal(task) if seed is None else sample_conditions(task, seed)
+        conditions = nominal(task) if seed is None else sample_conditions(task, seed, load_robot(robot))
         print(f"policy {proven.export.sha256[:12]} for {task.name}: {proven.export.multiply_adds} multiply-adds a call")
         print(
             f"C against onnxruntime: {proven.parity:.2g} of the action's range on {len(proven.inputs)} inputs",
@@ -138,12 +139,12 @@ def demonstrate(source: Path, robot: str, seconds: float, seed: int | None) -> i
 
 def _task(proven: ProvenC) -> Task:
     metadata = proven.export.metadata
-    if metadata.task not in TASKS:
+    if not is_task(metadata.task):
         raise PolicyError(
             f"a policy for a task of {', '.join(TASKS)}", metadata.task or "one for imported data", "train one"
         )
-    metadata.check_fits(TASKS[metadata.task])
-    return TASKS[metadata.task]
+    metadata.check_fits(find_task(metadata.task))
+    return find_task(metadata.task)
 
 
 def _fly_and_tell(proven: ProvenC, rollout: Rollout, rate_hz: int, conditions: Conditions, seed: int) -> bool:

@@ -74,19 +74,21 @@ def _drive(port: str, robot: str, task: Task, seconds: float) -> bool:
     from firmware_bridge.link import SerialLink
     from firmware_bridge.serial_device import SerialDevice
     from robot_il.control.controllers import LinearController
-    from robot_il.control.guard import Guard
+    from robot_il.control.guard import Guard, limits_for
     from robot_il.control.loop import ControlLoop
     from robot_il.control.lqr import lqr_gain
+    from robot_il.control.posture import course_of
     from robot_il.control.supervisor import SupervisorState
     from robot_il.robot import load_robot
 
-    law = LinearController(lqr_gain(load_robot(robot), task), task)
+    profile = load_robot(robot)
+    law = LinearController(lqr_gain(profile, task), task)
     link = SerialLink(port)
     device = SerialDevice(link)
     with contextlib.closing(device):
         identity = device.open()
         print(f"firmware {identity.firmware_version}, round trip {identity.round_trip_s * 1e3:.2f} ms")
-        loop = ControlLoop(device, link.clock, Guard(law, law))
+        loop = ControlLoop(device, link.clock, Guard(law, law, limits_for(profile)), course=course_of(task, profile))
         loop.observe(CONTROL_RATE_HZ // 10)
         ticks = max(1, round(seconds * CONTROL_RATE_HZ))
         report = loop.run(ticks)

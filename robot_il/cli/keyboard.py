@@ -11,7 +11,15 @@ import tty
 from types import TracebackType
 from typing import Any, Self
 
-ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
+ARROWS = {
+    "\x1b[A": "up",
+    "\x1b[B": "down",
+    "\x1b[C": "right",
+    "\x1b[D": "left",
+    "\x1b[5~": "page up",
+    "\x1b[6~": "page down",
+}
+"""Keys that send more than a character, by what a terminal sends for them (ECMA-48, as xterm has it)."""
 _MOST = 64
 
 
@@ -46,7 +54,7 @@ class Keyboard:
         return self._before is not None and not self._gone
 
     def pressed(self) -> list[str]:
-        """Characters, and the arrows by name, in the order in which they came."""
+        """Characters, and the arrows and page keys by name, in the order in which they came."""
         if self._descriptor is None or not self.there or not select.select([self._descriptor], (), (), 0.0)[0]:
             return []
         try:

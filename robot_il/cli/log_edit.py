@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_il.cli.arguments import task_name
 from robot_il.cli.episode_choice import add_naming, add_seconds, chosen, first_ns, instant, named, one, span
 from robot_il.errors import ConfigError
-from robot_il.spec import TASKS
 
 if TYPE_CHECKING:
     from robot_il.recording.episode_book import Episode
@@ -36,7 +36,7 @@ def add_parsers(parts: argparse._SubParsersAction) -> None:
     added = _add(parts, "add", add, "make an episode of a stretch that none holds")
     add_seconds(added, "--from", "start", "where it begins", required=True)
     add_seconds(added, "--to", "stop", "where it ends", required=True)
-    added.add_argument("--task", choices=sorted(TASKS), help="default: the recording's")
+    added.add_argument("--task", type=task_name, metavar="TASK", help="default: the recording's")
     added.add_argument("--mode", help="who drove (default: what the recording says)")
 
 

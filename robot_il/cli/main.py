@@ -32,6 +32,7 @@ COMMANDS = (
     "run_policy",
     "replay",
     "report",
+    "film",
 )
 """Modules of this package that each add one command, in the order in which a person needs them."""
 
@@ -74,6 +75,7 @@ def _missing_part(error: ModuleNotFoundError) -> str:
         "foxglove": "foxglove",
         **dict.fromkeys(("nicegui", "fastapi"), "console"),
         "pygame": "pads",
+        **dict.fromkeys(("gymnasium", "PIL", "imageio_ffmpeg"), "gym"),
     }
     extra = extras.get(error.name or "", "")
     if not extra and (error.name or "").split(".")[0] in ("gymnasium", "mujoco"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from robot_il.cli.episode_keys import EpisodeKeys
@@ -10,6 +11,7 @@ from robot_il.cli.keyboard import Keyboard
 from robot_il.control.device import Device
 from robot_il.control.loop import ControlLoop
 from robot_il.control.pad_layout import ACTIONS
+from robot_il.control.posture import HEIGHT_STEPS_M
 from robot_il.control.sink import Sink
 from robot_il.control.teleop import Stick, read_request
 
@@ -21,8 +23,13 @@ KEYS = {
     "1": "good",
     "2": "ok",
     "3": "bad",
+    **dict.fromkeys(("page up", "+"), "raise"),
+    **dict.fromkeys(("page down", "-"), "lower"),
 }
-HELP = "keys: space stop, e emergency stop; Enter starts and stops an episode, 1 good, 2 ok, 3 bad, Backspace again"
+HELP = (
+    "keys: space stop, e emergency stop; Enter starts and stops an episode, 1 good, 2 ok, 3 bad, Backspace again; "
+    "+ and - raise and lower the body"
+)
 _PAD_STATES = {"gone": "the pad is gone", "here": "the pad is back", "refused": "a pad that cannot be used"}
 
 
@@ -81,6 +88,10 @@ class OperatorKeys:
             self._device.request("estop")
         elif action == "stop":
             self._loop.request_stop()
+        elif action in HEIGHT_STEPS_M:
+            height_m = self._loop.height_m + HEIGHT_STEPS_M[action]
+            if math.isfinite(height_m):  # there is one once a STATE was read
+                self._say(f"body to {self._loop.ask_height(height_m):.3f} m above the axle")
         else:
             self._episodes.obey(action)
 

@@ -41,7 +41,7 @@ def map_for(pad: Pad) -> PadMap:
         ConfigError: there is none, it cannot be used, or it names axes or buttons that the pad has not.
     """
     pad_map = find_pad_map(pad.name, pad.guid, pad.database)
-    lacking = pad_map.lacks(pad.axes, pad.buttons)
+    lacking = pad_map.lacks(pad.axes, pad.buttons, pad.hat)
     if lacking:
         came = f"{pad.axes} axes and {pad.buttons} buttons, without {lacking}"
         raise ConfigError(f"a pad as {pad_map.origin} describes it", came, "make a map with robot-il pad --make")

@@ -7,7 +7,7 @@ from pathlib import Path
 from robot_il.control.controllers import PolicyController
 from robot_il.control.onnx_policy import OnnxPolicy
 from robot_il.errors import PolicyError
-from robot_il.spec import TASKS, Task
+from robot_il.spec import TASKS, Task, find_task, is_task
 
 
 def load_policy_controller(path: Path, task_name: str | None) -> tuple[PolicyController, Task]:
@@ -22,13 +22,13 @@ def load_policy_controller(path: Path, task_name: str | None) -> tuple[PolicyCon
     """
     policy = OnnxPolicy(path)
     own = policy.metadata.task
-    if own not in TASKS:
+    if not is_task(own):
         raise PolicyError(
             f"a policy for a task of {', '.join(TASKS)}",
             f"one for {own or 'imported data'!r}",
             "it cannot drive this robot; evaluate it with --env",
         )
-    task = TASKS[own]
+    task = find_task(own)
     if task_name is not None and task_name != own:
         raise PolicyError(f"a policy for task {task_name!r}", f"one for {own!r}", "give a policy trained for that task")
     policy = OnnxPolicy(path, task)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from robot_il.cli.arguments import add_drive_arguments, add_hand_arguments
-from robot_il.spec import LABELS, TASKS
+from robot_il.cli.arguments import add_drive_arguments, add_hand_arguments, task_name
+from robot_il.spec import LABELS, find_task
 
 UNLIMITED = 1_000_000
 """A demonstrator gets the robot back after every rescue; the rescue is marked, and is no demonstration."""
@@ -34,9 +34,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="of a person: an LQR balances and the stick moves the robot, or the stick is wheel torque "
         "(default assisted)",
     )  # fmt: skip
-    parser.add_argument("--task", default="stand", choices=tuple(TASKS))
+    parser.add_argument("--task", default="stand", type=task_name, metavar="TASK")
     parser.add_argument("--label", required=True, choices=LABELS, help="quality of the demonstration")
-    parser.add_argument("--seed", type=int, default=0, help="fixes the synthetic operator's behaviour (default 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="fixes the synthetic operator and the heights that the task asks for",
+    )
     parser.add_argument("--out", required=True, type=Path, help="log file to write, e.g. lqr.mcap")
     parser.set_defaults(run=run)
 
@@ -45,21 +50,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Records one demonstration."""
     from robot_il.cli.drive import Drive, drive
     from robot_il.cli.hands import Person
-    from robot_il.control.controllers import Controller, LinearController, SyntheticOperator
+    from robot_il.control.controllers import TREMOR_1, Controller, SyntheticOperator
     from robot_il.control.guard import GuardLimits
-    from robot_il.control.lqr import lqr_gain
+    from robot_il.control.lqr import lqr_gain, lqr_law, tolerated_torque_nm
     from robot_il.robot import load_robot
 
-    task = TASKS[arguments.task]
-    gain = lqr_gain(load_robot(arguments.robot), task)
+    task = find_task(arguments.task)
+    robot = load_robot(arguments.robot)
     controller: Controller | None = None
     person: Person | None = None
     if arguments.controller == "person":
         person = Person(arguments.input, arguments.mode, arguments.assist, arguments.pad)
     elif arguments.controller == "operator":
-        controller = SyntheticOperator(gain, task, arguments.seed, rate_hz=arguments.rate)
+        tremor_nm = TREMOR_1 * tolerated_torque_nm(robot)
+        controller = SyntheticOperator(
+            lqr_gain(robot, task), task, arguments.seed, tremor_nm=tremor_nm, rate_hz=arguments.rate
+        )
     else:
-        controller = LinearController(gain, task)
+        controller = lqr_law(robot, task)
     return drive(
         Drive(
             port=arguments.device,
@@ -75,5 +83,6 @@ def run(arguments: argparse.Namespace) -> int:
             rate_hz=arguments.rate,
             limits=GuardLimits(max_rescues=UNLIMITED),
             person=person,
+            seed=arguments.seed,
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from robot_il.control.region_file import RegionRecord
+    from robot_il.control.region_search import Found
     from robot_il.robot import Robot
 
 ENOUGH = 0.99
@@ -23,7 +25,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="from where the fallback can catch a robot",
         description="Shows the region from which the fallback can catch a robot, as kept beside its profile, and "
         "whether it still fits profile, limits and gain. With --write it is computed anew and kept; with --verify the "
-        "fallback alone has to catch the twin from starts drawn inside it, and from others drawn outside.",
+        "fallback alone has to catch the twin from starts drawn inside it, and from others drawn outside, at each "
+        "height for which it was computed and half-way from one to the next.",
     )
     parser.add_argument("--robot", default="reference", help="name or path of the robot profile (default reference)")
     parser.add_argument("--write", action="store_true", help="compute it anew and keep it beside the profile")
@@ -45,7 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.verify is not None and arguments.verify < 1:
         raise ConfigError("--verify of at least 1 start", f"{arguments.verify}", "give more, e.g. 400")
     robot = load_robot(arguments.robot)
-    record = _compute(robot, arguments.safety_factor) if arguments.write else load_region(robot)
+    if arguments.write:
+        record = _compute(robot, arguments.robot, arguments.safety_factor, arguments.workers)
+    else:
+        record = load_region(robot)
     if arguments.verify is not None:
         from robot_il.cli.region_trials import verify
 
@@ -79,24 +85,42 @@ def require_caught(inside: Mapping[str, Any]) -> None:
         )
 
 
-def _compute(robot: Robot, safety_factor: float | None) -> RegionRecord:
-    import sys
+@dataclass(frozen=True)
+class _Job:
+    """One height at which the region is to be computed; picklable."""
 
-    from robot_il.control.region_search import SAFETY_FACTOR, compute_region
+    robot_name: str
+    height_m: float
+    safety_factor: float
 
-    def told(done: int, total: int) -> None:
-        print(f"computed {done} of {total}", file=sys.stderr, flush=True)
 
-    return compute_region(robot, safety_factor=SAFETY_FACTOR if safety_factor is None else safety_factor, told=told)
+def _compute(robot: Robot, robot_name: str, safety_factor: float | None, workers: int | None) -> RegionRecord:
+    from robot_il.cli.side_by_side import side_by_side
+    from robot_il.control.region_search import SAFETY_FACTOR, as_record
+
+    share = SAFETY_FACTOR if safety_factor is None else safety_factor
+    jobs = [_Job(robot_name, height_m, share) for height_m in robot.postures.knots_m]
+    return as_record(robot, side_by_side(_region_at, jobs, workers, "computed", chunk=1), safety_factor=share)
+
+
+def _region_at(job: _Job) -> Found:
+    from robot_il.control.region_search import region_at
+    from robot_il.robot import load_robot
+
+    return region_at(load_robot(job.robot_name), job.height_m, safety_factor=job.safety_factor)
 
 
 def _show(robot: Robot, record: RegionRecord) -> None:
-    region = record.region
-    pitch, rate, velocity = region.extent
+    regions = record.region
     print(f"robot {robot.name}: the fallback catches it from")
-    print(f"  a lean at rest of up to {region.at_rest_rad:.3f} rad, and in motion, together on one ellipsoid,")
-    print(f"  up to {pitch:.3f} rad, {rate:.2f} rad/s and {velocity:.2f} m/s")
-    print(f"  (level {region.level:.1f}: {record.found_level:.1f} found, every axis times {record.safety_factor:g})")
+    for height_m, region, found in zip(regions.heights_m, regions.regions, record.found_levels, strict=True):
+        where = f"at {height_m:.4f} m " if len(regions.heights_m) > 1 else ""
+        pitch, rate, velocity = region.extent
+        print(
+            f"  {where}a lean at rest of up to {region.at_rest_rad:.3f} rad, and in motion, together on one ellipsoid,"
+        )
+        print(f"  up to {pitch:.3f} rad, {rate:.2f} rad/s and {velocity:.2f} m/s")
+        print(f"  (level {region.level:.1f}: {found:.1f} found, every axis times {record.safety_factor:g})")
     if record.verification is None:
         print("not verified in the twin; do so with --verify 400 --write")
         return

@@ -98,18 +98,19 @@ def _replay(log: Log, flight: Flight, policy: Path | None) -> ReplayResult:
     """
     from robot_il.control.fallback import fallback_from_identity
     from robot_il.control.guard import GuardLimits
-    from robot_il.control.region import Region
+    from robot_il.control.region_heights import Regions
     from robot_il.control.replay import replay
 
     config = log.session.config
     fallback = fallback_from_identity(config["fallback"])
     kept = config.get("region")  # logs of earlier releases have none
-    region = Region.from_json(kept) if kept else None
+    region = Regions.from_json(kept) if kept else None
     controller = fallback if flight.controller is None else _controller(flight, policy)
     return replay(flight.ticks, controller, fallback, GuardLimits(**flight.limits), region, log.session.rate_hz)
 
 
 def _controller(flight: Flight, policy: Path | None) -> Controller:
+    from robot_il.control import crashing, mpc
     from robot_il.control.controllers import LinearController
     from robot_il.control.replay import recorded_intent
     from robot_il.control.takeover import RecordedTakeOver
@@ -118,8 +119,12 @@ def _controller(flight: Flight, policy: Path | None) -> Controller:
     name = identity["name"]
     if name in ("operator", "person"):
         return recorded_intent(flight.ticks)
-    controller: Controller
-    controller = _policy(identity, policy) if name == "policy" else LinearController.from_identity(identity)
+    makers = {
+        "policy": lambda: _policy(identity, policy),
+        mpc.NAME: lambda: mpc.PredictiveController.from_identity(identity),
+        crashing.NAME: lambda: crashing.CrashingDriver.from_identity(identity),
+    }
+    controller: Controller = makers.get(name, lambda: LinearController.from_identity(identity))()
     if "excitation" in identity:
         from sim.excitation import ExcitedController
 
@@ -130,11 +135,14 @@ def _controller(flight: Flight, policy: Path | None) -> Controller:
 
 
 def _require_whole_states(log: Log) -> None:
-    """Refuses a format in which the MCU did not tell yet what the guard judges today."""
+    """Refuses a format in which the MCU did not tell yet what the guard judges today.
+
+    The height is not judged: as long as it was not told, no leg moved.
+    """
     from robot_il.errors import LogError
     from robot_il.spec import STATE_SIGNALS
 
-    lacking = [signal.name for signal in STATE_SIGNALS if signal.name in log.layout.missing]
+    lacking = [signal.name for signal in STATE_SIGNALS if signal.name in log.layout.missing and signal.name != "height"]
     if lacking:
         raise LogError(
             f"whole STATEs in {log.path}",

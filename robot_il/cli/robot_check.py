@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_il.cli.robot_margins import catchable_lean_rad, delay_margin_s, loop_delay_s, poles, torque_at
+from robot_il.cli.robot_margins import catchable_lean_rad, delay_margin_s, poles, torque_at
+from robot_il.cli.robot_show import heights
 from robot_il.cli.robot_template import DEFAULT
 from robot_il.control.lqr import linear_dynamics, lqr_gain
+from robot_il.control.region_catch import loop_delay_s
 from robot_il.control.region_file import load_region
 from robot_il.errors import ConfigError
 from robot_il.robot import WHEEL_JOINTS, Robot
 from robot_il.robot_body import MAX_COM_OFFSET_RAD
+from robot_il.robot_postures import holding_torques_nm
 from robot_il.spec import LIMITS, TASKS
 from robot_il.urdf_chain import Shape
 
@@ -121,11 +124,23 @@ def _balance(robot: Robot) -> Iterator[Line]:
     for name, joint in zip(WHEEL_JOINTS, robot.body.wheel_joints, strict=True):
         way = "as the URDF has it" if joint.sign > 0 else "against the URDF, whose axis points to the right"
         yield Line(OK, name, f"{joint.urdf_name!r} rolls forward for positive angles, {way}", "")
-    floor = float(axle[2]) - robot.pendulum.wheel_radius_m
-    low, lowest = min(
+    low, lowest = min(map(_lowest, _stances(robot)))
+    yield _graded(
+        low > 0.0, False, "clearance", f"{lowest or 'nothing'} is lowest, {low:.4g} m above the floor",
+        f"link {lowest!r} stands on the floor: take the caster or the stand off, or correct its place",
+    )  # fmt: skip
+
+
+def _lowest(robot: Robot) -> tuple[float, str]:
+    """How high above the floor the lowest point is that is no wheel's, in m, and of which link."""
+    poses = robot.chain.poses(robot.held_rad)
+    wheels = {link for joint in robot.body.wheel_joints for link in robot.chain.rigid(joint.child)}
+    axle_m = np.mean([poses[joint.child][1][2] for joint in robot.body.wheel_joints])
+    floor = float(axle_m) - robot.pendulum.wheel_radius_m
+    return min(
         (
             (float((poses[name][1] + poses[name][0] @ corner)[2]) - floor, name)
-            for name, link in chain.links.items()
+            for name, link in robot.chain.links.items()
             if name not in wheels
             for shape in link.collisions
             if shape.size_m
@@ -133,9 +148,31 @@ def _balance(robot: Robot) -> Iterator[Line]:
         ),
         default=(math.inf, ""),
     )
+
+
+def _legs(robot: Robot) -> Iterator[Line]:
+    """Where the legs hold the robot, and what that costs their drives at the worst of their postures."""
+    if robot.legs is None:
+        return
+    postures = [robot.angles_at(height_m) for height_m in robot.postures.knots_m]
+    limit_nm = robot.legs.torque_limit_nm
+    torque_nm = max(max(holding_torques_nm(robot.chain, angles).values()) for angles in postures)
+    yield Line(OK, "height", heights(robot), "")
     yield _graded(
-        low > 0.0, False, "clearance", f"{lowest or 'nothing'} is lowest, {low:.4g} m above the floor",
-        f"link {lowest!r} stands on the floor: take the caster or the stand off, or correct its place",
+        torque_nm <= 0.5 * limit_nm, torque_nm <= limit_nm, "leg torque",
+        f"up to {torque_nm:.3g} N m to stand still, of {limit_nm:g} N m",
+        "straighten the legs, or correct torque_limit_nm in [legs]: a push needs more than standing does",
+    )  # fmt: skip
+    beyond = [
+        joint.urdf_name
+        for joint in robot.chain.joints
+        if joint.name in robot.held_rad
+        and joint.range_rad is not None
+        and not joint.range_rad[0] <= joint.sign * robot.held_rad[joint.name] <= joint.range_rad[1]
+    ]
+    yield _graded(
+        not beyond, False, "leg limits", f"{beyond} held beyond the URDF's limits" if beyond else "none is passed",
+        "correct [posture], or the limits in the URDF",
     )  # fmt: skip
 
 
@@ -167,28 +204,36 @@ def _drive(robot: Robot) -> Iterator[Line]:
     )  # fmt: skip
 
 
+def _stances(robot: Robot) -> list[Robot]:
+    """The robot at its nominal height, then at the others for which its law is computed."""
+    return [robot, *(robot.standing_at(knot) for knot in robot.postures.knots_m if knot != robot.height_m)]
+
+
 def _law(robot: Robot) -> Iterator[Line]:
-    unstable = float(np.linalg.eigvals(linear_dynamics(robot.pendulum)[0]).real.max())
+    """Each at the worst of the heights."""
+    stances = _stances(robot)
+    unstable = max(float(np.linalg.eigvals(linear_dynamics(each.pendulum)[0]).real.max()) for each in stances)
     yield _graded(
         unstable < 12.0, unstable < 25.0, "falling", f"without torque a lean grows e-fold in {1000 / unstable:.0f} ms",
         "the loop answers after some 10 ms: put the battery on top, a low robot falls too fast",
     )  # fmt: skip
     try:
-        gain = lqr_gain(robot, TASKS["stand"])
+        gains = [lqr_gain(each, TASKS["stand"]) for each in stances]
     except (ConfigError, np.linalg.LinAlgError) as error:
         yield Line(FAIL, "lqr", f"no gain: {error}", "check masses, height and inertia")
         return
-    slowest = max(pole.real for pole in poles(robot, gain))
+    slowest = max(pole.real for each, gain in zip(stances, gains, strict=True) for pole in poles(each, gain))
     yield _graded(
         slowest < 0.0, False, "lqr", f"slowest closed-loop pole at {slowest:.2f} 1/s", "check the [lqr] weights"
     )
-    margin, delay = delay_margin_s(robot, gain), loop_delay_s(robot)
+    margin = min(delay_margin_s(each, gain) for each, gain in zip(stances, gains, strict=True))
+    delay = loop_delay_s(robot)
     yield _graded(
         margin >= 2.0 * delay, margin > 1.2 * delay, "delay margin",
         f"stable up to {1000 * margin:.0f} ms of delay; the loop has {1000 * delay:.0f} ms",
         "lower torque_nm in [lqr]: the law asks for more than its delays allow",
     )  # fmt: skip
-    lean = catchable_lean_rad(robot)
+    lean = min(map(catchable_lean_rad, stances))
     yield _graded(
         lean >= LEAN_RAD, lean >= 0.5 * LEAN_RAD, "catch",
         f"its torque can catch a lean of {math.degrees(min(lean, LIMITS.tilt_rad)):.1f} degrees at rest"
@@ -227,4 +272,13 @@ def _measured(robot: Robot) -> Iterator[Line]:
         )
 
 
-_LOOKS: tuple[Callable[[Robot], Iterator[Line]], ...] = (_units, _inertias, _balance, _drive, _law, _region, _measured)
+_LOOKS: tuple[Callable[[Robot], Iterator[Line]], ...] = (
+    _units,
+    _inertias,
+    _balance,
+    _legs,
+    _drive,
+    _law,
+    _region,
+    _measured,
+)

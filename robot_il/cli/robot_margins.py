@@ -6,18 +6,13 @@ import math
 
 import numpy as np
 
-from robot_il.control.lqr import discretise, linear_dynamics
-from robot_il.control.region_search import ESTIMATOR_MS, LINE_MS
+from robot_il.control.lqr import discretise, driven_dynamics
+from robot_il.control.region_catch import loop_delay_s
 from robot_il.robot import Robot
 from robot_il.spec import CONTROL_PERIOD_S, FIRMWARE_RATE_HZ, LIMITS, TICKS_PER_STATE
 
 STEP_S = 1.0 / FIRMWARE_RATE_HZ
 LONGEST_MS = 64
-
-
-def loop_delay_s(robot: Robot) -> float:
-    """From a motion to the torque that answers it, besides sample and hold and the drive's lag: as in the twin."""
-    return robot.sensors.delay_s + STEP_S * (ESTIMATOR_MS + 2 * LINE_MS)
 
 
 def torque_at(robot: Robot, wheel_rad_s: float) -> float:
@@ -35,7 +30,7 @@ def catchable_lean_rad(robot: Robot) -> float:
     U can turn it back from |w| < |v B| U / s and from nowhere else (Hu and Lin, "Control Systems with Actuator
     Saturation", 2001, section 2.2); until the torque comes, w grows by exp(s d).
     """
-    A, B = linear_dynamics(robot.pendulum)
+    A, B = driven_dynamics(robot)
     rates, vectors = np.linalg.eig(A.T)
     growing = int(np.argmax(rates.real))
     rate, v = float(rates[growing].real), vectors[:, growing].real
@@ -46,7 +41,7 @@ def catchable_lean_rad(robot: Robot) -> float:
 
 def poles(robot: Robot, gain: np.ndarray) -> np.ndarray:
     """Poles (4,) in 1/s of the loop that the discrete gain (4,) closes, without delays."""
-    Ad, Bd = discretise(*linear_dynamics(robot.pendulum), CONTROL_PERIOD_S)
+    Ad, Bd = discretise(*driven_dynamics(robot), CONTROL_PERIOD_S)
     return np.log(np.linalg.eigvals(Ad - Bd @ gain[None]).astype(complex)) / CONTROL_PERIOD_S
 
 
@@ -64,7 +59,7 @@ def delay_margin_s(robot: Robot, gain: np.ndarray) -> float:
 
 def _stable(robot: Robot, gain: np.ndarray, delay_ms: int) -> bool:
     """Whether one period's map of everything that the loop remembers shrinks: state, past states, torque, demand."""
-    Ad, Bd = discretise(*linear_dynamics(robot.pendulum), STEP_S)
+    Ad, Bd = discretise(*driven_dynamics(robot), STEP_S)
     keep = math.exp(-STEP_S / robot.drive.time_constant_s)
     size = 4 * (delay_ms + 1)
     remembered = np.eye(size + 2)  # columns: what becomes of each unit of memory

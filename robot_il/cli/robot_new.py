@@ -14,6 +14,7 @@ import numpy as np
 from robot_il.cli.robot_template import fill
 from robot_il.errors import ConfigError
 from robot_il.robot_body import STATE_RADIUS, Body, Names, frame_of, make_body, wheel_shape
+from robot_il.robot_postures import height_of
 from robot_il.urdf import read_urdf
 from robot_il.urdf_chain import Chain, Joint, Shape, angle_between
 
@@ -216,7 +217,7 @@ def _found(chain: Chain, names: Names, body: Body) -> list[str]:
         f"base {chain.base!r}, {names.forward} forward, {names.up} up",
         f"wheels {names.wheels[0]!r} on the left, {names.wheels[1]!r} on the right, "
         f"radius {pendulum.wheel_radius_m:.4g} m",
-        f"legs: {others}",
+        f"legs: {others}; base {height_of(body.chain, body.held_rad):.4g} m above the axle",
         f"body {pendulum.body_mass_kg:.4g} kg, {pendulum.body_height_m:.4g} m above the axle, "
         f"{pendulum.body_inertia_kg_m2:.4g} kg m^2 in pitch; wheels {pendulum.wheel_mass_kg:.4g} kg",
     ]

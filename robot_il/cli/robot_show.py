@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from robot_il.cli.robot_margins import catchable_lean_rad, delay_margin_s, loop_delay_s, torque_at
+from robot_il.cli.robot_margins import catchable_lean_rad, delay_margin_s, torque_at
 from robot_il.control.lqr import linear_dynamics, lqr_gain
+from robot_il.control.region_catch import loop_delay_s
 from robot_il.robot import LEG_JOINTS, Robot
 from robot_il.spec import LIMITS, TASKS, Param
 
@@ -31,12 +32,19 @@ def _body(robot: Robot) -> list[tuple[str, str]]:
         ("base", f"link {robot.chain.base!r} of {robot.urdf_path.name}, {len(robot.chain.links)} links"),
         ("wheels", f"left {left.urdf_name!r}, right {right.urdf_name!r}"),
         ("legs", legs or "none; STATE reports hips and knees as 0"),
+        ("height", heights(robot)),
         ("mass", f"{robot.mass_kg:.4g} kg: body {pendulum.body_mass_kg:.4g}, wheels {pendulum.wheel_mass_kg:.4g}"),
         ("wheel", f"radius {pendulum.wheel_radius_m:.4g} m, both {pendulum.wheel_inertia_kg_m2:.4g} kg m^2, track "
                   f"{robot.body.track_m:.4g} m"),
         ("body", f"centre of mass {pendulum.body_height_m:.4g} m above the axle, {pendulum.body_inertia_kg_m2:.4g} "
                  f"kg m^2 in pitch, {robot.body.yaw_inertia_kg_m2:.4g} kg m^2 in yaw"),
     ]  # fmt: skip
+
+
+def heights(robot: Robot) -> str:
+    """How high its base is above its axle, and how far its legs can move it."""
+    low, high = robot.heights_m
+    return f"base {robot.height_m:.4f} m above the axle" + (f", from {low:.4f} to {high:.4f} m" if low < high else "")
 
 
 def _motion(robot: Robot) -> list[tuple[str, str]]:
@@ -57,7 +65,9 @@ def _motion(robot: Robot) -> list[tuple[str, str]]:
 def _firmware(robot: Robot) -> list[tuple[str, str]]:
     """What its MCU has to know: constants of the board, and limits that may be tightened to the drives' own."""
     limit = min(robot.drive.torque_limit_nm, LIMITS.wheel_torque_nm)
+    low, high = robot.heights_m
+    told = f", height_low_m {low:.6g}, height_high_m {high:.6g}, height_m {robot.height_m:.6g}"
     return [
-        ("board", f"robot_id {robot.robot_id}, wheel_radius_m {robot.pendulum.wheel_radius_m:.6g}"),
+        ("board", f"robot_id {robot.robot_id}, wheel_radius_m {robot.pendulum.wheel_radius_m:.6g}{told}"),
         ("parameter", f"{Param.WHEEL_TORQUE_NM.name} {limit:.4g} (the firmware permits {LIMITS.wheel_torque_nm:g})"),
     ]

@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from robot_il.cli.arguments import add_drive_arguments, add_hand_arguments
-from robot_il.spec import TASKS
+from robot_il.cli.arguments import add_drive_arguments, add_hand_arguments, task_name
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -21,7 +20,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("policy", type=Path, help="policy file, as made by robot-il export")
     add_drive_arguments(parser)
     add_hand_arguments(parser, default=None)
-    parser.add_argument("--task", choices=tuple(TASKS), help="refuse a policy of another task")
+    parser.add_argument("--task", type=task_name, metavar="TASK", help="refuse a policy of another task")
     parser.add_argument("--out", type=Path, help="log file (default: the policy's name with the time of day, .mcap)")
     parser.set_defaults(run=run)
 

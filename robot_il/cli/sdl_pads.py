@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from robot_il.control.pad_layout import BUTTONS
+from robot_il.control.pad_layout import BUTTONS, HAT
 
 if TYPE_CHECKING:
     from pygame.joystick import JoystickType
@@ -27,7 +27,7 @@ class Reading(NamedTuple):
 
     Attributes:
         axes: raw, -1..1.
-        buttons: a bit for each that is pressed.
+        buttons: a bit for each that is pressed; the hat's directions are the last four.
     """
 
     axes: tuple[float, ...]
@@ -46,6 +46,7 @@ class Pad:
         guid: that SDL gives its kind and its way of being connected.
         axes: how many it has.
         buttons: how many of them a hand can hold.
+        hat: whether it has one whose directions are read as buttons.
         bluetooth: whether it comes over Bluetooth.
     """
 
@@ -56,13 +57,19 @@ class Pad:
         self.guid = joystick.get_guid()
         self.axes = joystick.get_numaxes()
         self.buttons = min(joystick.get_numbuttons(), BUTTONS)
+        self.hat = joystick.get_numhats() > 0 and self.buttons <= HAT
         self.bluetooth = self.guid.startswith(_BLUETOOTH)
 
     def read(self) -> Reading:
         """As of the last ``SdlPads.look``; all zeros once it is gone."""
         axes = tuple(self._joystick.get_axis(number) for number in range(self.axes))
         pressed = (self._joystick.get_button(number) << number for number in range(self.buttons))
-        return Reading(axes, sum(pressed))
+        return Reading(axes, sum(pressed) | (self._hat_bits() if self.hat else 0))
+
+    def _hat_bits(self) -> int:
+        right, up = self._joystick.get_hat(0)
+        directions = (up > 0, right > 0, up < 0, right < 0)
+        return sum(pressed << HAT + number for number, pressed in enumerate(directions))
 
 
 class SdlPads:

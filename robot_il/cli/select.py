@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_il.learning.export import dataset_of, export_policy
     from robot_il.learning.runs import RunFolder
     from robot_il.learning.selection import checkpoints_of
-    from robot_il.spec import TASKS
+    from robot_il.spec import find_task, is_task
 
     if arguments.episodes < SCREENING_SHARE:
         raise ConfigError(f"at least {SCREENING_SHARE} episodes", f"--episodes {arguments.episodes}", "ask for more")
@@ -90,8 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     unique = len({path.name for path in paths}) == len(paths)
     learned = [path for path in paths if configs[path]["method"] != "linear"]
     found = [each for path in learned for each in checkpoints_of(path, path.name if unique else str(path))]
-    if dataset.info.task in TASKS:
-        verdict = _in_twin(arguments, TASKS[dataset.info.task].name, found)
+    if is_task(dataset.info.task):
+        verdict = _in_twin(arguments, find_task(dataset.info.task).name, found)
     else:
         verdict = _offline(dataset, found)
     _show(verdict, as_json=arguments.json)
@@ -118,7 +118,7 @@ def _in_twin(arguments: argparse.Namespace, task: str, found: Sequence[Checkpoin
     from robot_il.cli.candidates import candidates_for
     from robot_il.cli.rollout import Rollout
     from robot_il.learning.export import export_policy
-    from robot_il.spec import TASKS
+    from robot_il.spec import find_task
 
     with TemporaryDirectory() as folder:
         files = {Path(folder) / f"{number}.onnx": each for number, each in enumerate(found)}
@@ -127,7 +127,7 @@ def _in_twin(arguments: argparse.Namespace, task: str, found: Sequence[Checkpoin
         candidates, _ = candidates_for(list(files), task, [each.name for each in found])
         baselines = [_named_after_run(each, files) for each in candidates if each.path is None or each.baseline]
         others = {each: files[each.path] for each in candidates if each.path is not None and not each.baseline}
-        race = _Race(arguments, Rollout(arguments.robot, TASKS[task], arguments.seconds))
+        race = _Race(arguments, Rollout(arguments.robot, find_task(task), arguments.seconds))
         return race.judge(baselines, others)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import socket
 import sys
@@ -25,13 +26,14 @@ from robot_il.cli.readiness import look_whether_ready
 from robot_il.cli.wiggle import nudge_wheels
 from robot_il.console.station_link import tell
 from robot_il.control.arming import OBSERVED_S, Check, check_self_test, require
-from robot_il.control.controllers import Controller, LinearController
+from robot_il.control.controllers import Controller
 from robot_il.control.device import Identity, State
 from robot_il.control.fallback import lqr_fallback
 from robot_il.control.guard import Decision, GuardLimits
 from robot_il.control.loop import ControlLoop, LoopReport
-from robot_il.control.lqr import lqr_gain
+from robot_il.control.lqr import lqr_law
 from robot_il.control.operator import MOST_BYTES, HandLink
+from robot_il.control.posture import course_of
 from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
 from robot_il.control.teleop import Stick, Teleop, read_request
@@ -40,7 +42,7 @@ from robot_il.recording.operations import EPISODE_EVENT, well_formed
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_RATE_HZ, TASKS
+from robot_il.spec import CONTROL_RATE_HZ, TASKS, find_task
 
 LQR = "lqr"
 """What stands for a policy where the LQR is to drive in one's place."""
@@ -102,7 +104,7 @@ class Station:
         self._robot = load_robot(plan.robot)
         self._hands = HandLink(connection)
         self._stick = Stick(self._hands, recorder)
-        guard = deployed_guard(LinearController(lqr_gain(self._robot, STAND), STAND), plan.robot, None, plan.rate_hz)
+        guard = deployed_guard(lqr_law(self._robot, STAND), plan.robot, None, plan.rate_hz)
         self._loop = ControlLoop(device, link.clock, guard, recorder, self._on_tick, self._stick, plan.rate_hz)
         self._driving = False
         self._quitting = False
@@ -146,6 +148,8 @@ class Station:
                 self._tell_phase("stopping", self._run)
         elif do == "episode":
             self._recorder.event(EPISODE_EVENT, **well_formed(request.get("operation")))
+        elif do == "height":
+            self._ask_height(request.get("height_m"))
         elif do == "quit":
             self._quitting = True
             self._loop.request_stop()
@@ -159,6 +163,13 @@ class Station:
             self._wiggle()
         else:
             self._check_and_arm(request, arm=do == "arm")
+
+    def _ask_height(self, height_m: object) -> None:
+        if not self._driving:
+            raise ConfigError("a robot that is driven, to raise or lower it", "one at rest", "arm it first")
+        if type(height_m) not in (int, float) or not math.isfinite(height_m):  # type: ignore[arg-type]
+            raise ConfigError("a height in m", repr(height_m)[:40], "reload the page")
+        self._loop.ask_height(float(height_m))  # type: ignore[arg-type]
 
     def _check_and_arm(self, request: dict[str, Any], arm: bool) -> None:
         self._tell_phase("checking")
@@ -176,16 +187,15 @@ class Station:
             ConfigError, PolicyError: there is no such mode, or the policy cannot be used.
         """
         mode, assist = str(request.get("mode", "assisted")), str(request.get("assist", "velocity"))
-        if str(request.get("task", STAND.name)) not in TASKS:
-            raise ConfigError(f"a task of {', '.join(TASKS)}", repr(request["task"])[:40], "choose one")
+        find_task(str(request.get("task", STAND.name)))  # a name that means nothing is refused in every mode
         policy, self_test = self._policy(request) if mode == "shared" else (None, None)
         rate_hz = self._identity.rate_hz
         return Teleop(self._robot, self._stick, self._recorder, mode, policy, assist, rate_hz), self_test
 
     def _policy(self, request: dict[str, Any]) -> tuple[Controller, Check | None]:
-        name, task = str(request.get("policy") or LQR), TASKS[str(request.get("task", STAND.name))]
+        name, task = str(request.get("policy") or LQR), find_task(str(request.get("task", STAND.name)))
         if name == LQR:
-            return LinearController(lqr_gain(self._robot, task), task), None
+            return lqr_law(self._robot, task), None
         from robot_il.cli.policies import load_policy_controller
         from robot_il.control.onnx_policy import OnnxPolicy
         from robot_il.control.policy_metadata import TOLERANCE
@@ -235,7 +245,7 @@ class Station:
         self._runs += 1
         limits = GuardLimits() if teleop.mode == "shared" else GuardLimits(max_rescues=UNLIMITED_RESCUES)
         guard = deployed_guard(teleop, self._plan.robot, limits, self._plan.rate_hz)
-        self._loop.renew(guard, teleop)
+        self._loop.renew(guard, teleop, course_of(find_task(task), self._robot, self._runs))
         self._run = {"run": self._runs, "mode": teleop.mode, "task": task, "controller": teleop.identity}
         self._recorder.event("run_started", **self._run, limits=asdict(guard.limits))
         self._tell_phase("driving", self._run)

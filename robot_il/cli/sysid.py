@@ -88,11 +88,12 @@ def _check_place(place: Path) -> None:
     import tempfile
 
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place.parent):
             pass
     except OSError as error:
         came = error.strerror or str(error)
-        raise ConfigError(f"to write {place}", came, "make its folder, or choose another place") from error
+        raise ConfigError(f"to write {place}", came, "choose another place") from error
 
 
 def _identify(logs: list[Path], robot: Robot) -> tuple[Recordings, Identified]:

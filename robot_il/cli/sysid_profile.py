@@ -37,6 +37,10 @@ def write(robot: Robot, out: Path, recordings: Recordings, found: Identified) ->
         if (interval := found.interval(index)) is not None
     }
     values = found.fitted.values
+    if (height := found.interval(HEIGHT)) is not None:
+        middle, low, high = height
+        words = f"height of the body's centre of mass, {source}"
+        figures["tolerance.com_height_1"] = Figure(1.0, low / middle, high / middle, words)
     return write_profile(robot, out, {**figures, **_noise(recordings)}, float(values[HEIGHT]), float(values[INERTIA]))
 
 

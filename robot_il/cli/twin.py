@@ -10,11 +10,13 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robot_il.cli import twin_compare
+from robot_il.cli import twin_compare, twin_engines
+from robot_il.cli.arguments import add_engine, add_randomise, task_name
 from robot_il.errors import ConfigError
-from robot_il.spec import SPEC_HASH, TASKS
+from robot_il.spec import SPEC_HASH, find_task
 
 if TYPE_CHECKING:
+    from robot_il.robot import Robot
     from sim.conditions import Conditions
 
 PRIORITY = 70
@@ -34,15 +36,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--link", type=Path, metavar="PATH", help="make a symbolic link to the port here")
     parser.add_argument("--seconds", type=float, help="end after this long (default: run until stopped)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="write events as JSON lines to this new file")
-    parser.add_argument(
-        "--random", choices=tuple(TASKS), metavar="TASK", help="draw the conditions as an evaluation does"
-    )
+    parser.add_argument("--random", type=task_name, metavar="TASK", help="draw the conditions as an evaluation does")
     parser.add_argument(
         "--push",
         action="append",
         default=[],
-        metavar="TIME:IMPULSE",
-        help="push in N s, TIME s after release; repeatable",
+        metavar="TIME:IMPULSE[:LEFT]",
+        help="push in N s, TIME s after release, forwards and perhaps to the left; repeatable",
     )
     parser.add_argument(
         "--set",
@@ -50,10 +50,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default=[],
         metavar="NAME=VALUE",
         dest="settings",
-        help="a condition, e.g. mass_scale=1.1",
+        help="a condition or a figure of the profile, e.g. mass_scale=1.1 or drive.backlash_rad=0.02",
     )
+    add_randomise(parser)
+    add_engine(parser)
     parser.set_defaults(run=run)
-    twin_compare.add_parser(parser.add_subparsers(metavar="[compare]"))
+    parts = parser.add_subparsers(metavar="[compare | engines]")
+    twin_compare.add_parser(parts)
+    twin_engines.add_parser(parts)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,10 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
     from sim.twin import Twin
 
     robot = load_robot(arguments.robot)
-    conditions = _conditions(arguments, robot.mass_kg)
+    conditions = _conditions(arguments, robot)
     boot_id = secrets.randbelow(2**32 - 1) + 1
     with contextlib.ExitStack() as stack:
-        twin = Twin(robot, conditions, arguments.seed, boot_id=boot_id, picked_up=True)
+        twin = Twin(robot, conditions, arguments.seed, boot_id=boot_id, picked_up=True, engine=arguments.engine)
         stack.callback(twin.close)
         terminal = PseudoTerminal(arguments.link)
         stack.callback(terminal.close)
@@ -91,25 +95,47 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _conditions(arguments: argparse.Namespace, mass_kg: float) -> Conditions:
+def _conditions(arguments: argparse.Namespace, robot: Robot) -> Conditions:
     from sim.conditions import Conditions, sample_conditions
+    from sim.figures import check_figure
 
-    base = sample_conditions(TASKS[arguments.random], arguments.seed, mass_kg) if arguments.random else Conditions()
+    base = Conditions()
+    if arguments.random:
+        task = find_task(arguments.random)
+        base = sample_conditions(task, arguments.seed, robot, arguments.randomise)
     changes: dict[str, Any] = {}
     if arguments.push:
-        changes["pushes"] = tuple(_push(text) for text in arguments.push)
-    known = [field.name for field in dataclasses.fields(Conditions) if field.name != "pushes"]
+        pushes = [_push(text) for text in arguments.push]
+        changes["pushes"] = tuple((time_s, forward) for time_s, forward, _ in pushes)
+        changes["side_pushes"] = tuple((time_s, left) for time_s, _, left in pushes if left)
+    listed = ("pushes", "side_pushes", "figures")
+    known = [field.name for field in dataclasses.fields(Conditions) if field.name not in listed]
     for setting in arguments.settings:
-        name, _, value = setting.partition("=")
-        if name not in known:
-            raise ConfigError(f"--set with one of {', '.join(known)}", repr(name), "correct the name")
-        changes[name] = _number(value, f"--set {name}=")
+        name, _, text = setting.partition("=")
+        value = _number(text, f"--set {name}=")
+        if "." in name:
+            check_figure(robot, name, value)
+            changes["figures"] = (*changes.get("figures", base.figures), (name, value))
+        elif name in known:
+            changes[name] = value
+        else:
+            raise ConfigError(
+                f"--set with one of {', '.join(known)}, or a figure of the profile, such as drive.backlash_rad",
+                repr(name),
+                "correct the name",
+            )
     return dataclasses.replace(base, **changes)
 
 
-def _push(text: str) -> tuple[float, float]:
-    time_s, _, impulse = text.partition(":")
-    return _number(time_s, "the time of --push"), _number(impulse, "the impulse of --push")
+def _push(text: str) -> tuple[float, float, float]:
+    """Time, impulse forwards, impulse to the left."""
+    time_s, _, impulses = text.partition(":")
+    forward, _, left = impulses.partition(":")
+    return (
+        _number(time_s, "the time of --push"),
+        _number(forward, "the impulse of --push"),
+        _number(left or "0", "the impulse to the left of --push"),
+    )
 
 
 def _number(text: str, where: str) -> float:
@@ -126,6 +152,7 @@ def _header(
         "mcu_time_us": 0,
         "event": "started",
         "robot": arguments.robot,
+        "engine": arguments.engine,
         "seed": arguments.seed,
         "boot_id": boot_id,
         "spec_hash": SPEC_HASH,

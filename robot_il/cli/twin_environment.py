@@ -6,7 +6,7 @@ Never the robot itself: what drives here is a policy that has not been proven ye
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,8 @@ from robot_il.learning.build import ACTION_SOURCES, CONTROLLER, REPORTED_NEXT
 from robot_il.learning.dataset import Dataset
 from robot_il.learning.environment import Actor, Environment, Experience
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, TASKS, TICK_DTYPE, TORQUE_LIMIT_NM, WHEEL_TORQUE, Task
-
-TRAINING_DRAWS = 2**32
-"""Added to the seed of every draw, so that no policy is trained on a draw that it is evaluated on."""
+from robot_il.spec import CONTROL_PERIOD_S, TASKS, TICK_DTYPE, TORQUE_LIMIT_NM, WHEEL_TORQUE, Task, find_task, is_task
+from sim.ride import TRAINING_DRAWS
 
 
 def twin_environment(dataset: Dataset, robot: str = "reference") -> Environment:
@@ -36,13 +34,13 @@ def twin_environment(dataset: Dataset, robot: str = "reference") -> Environment:
         ConfigError: the data are not this robot's, or there is no such profile.
     """
     info = dataset.info
-    if info.task not in TASKS:
+    if not is_task(info.task):
         raise ConfigError(
             f"a dataset of a task of the robot ({', '.join(TASKS)}), which the twin can drive and the LQR can label",
             f"a dataset of {info.task or 'imported data'!r}",
             "choose a method that needs no environment (robot-il train --list), or rollouts=model where it has that",
         )
-    task = TASKS[info.task]
+    task = find_task(info.task)
     seen, done = tuple(channel.name for channel in info.observation), tuple(channel.name for channel in info.action)
     if seen != task.observation or done != (WHEEL_TORQUE.name,):
         raise ConfigError(
@@ -82,11 +80,19 @@ class TwinCollector:
         robot: name or path of the robot profile.
         task: what is to be done; its limits end an episode.
         action: key of ``ACTION_SOURCES``: which link of the action chain is recorded.
+        difficulty: of the episodes, see ``sim.curriculum``; 1 draws them as an evaluation does.
     """
 
     robot: str
     task: Task
     action: str
+    difficulty: float = 1.0
+
+    def at(self, progress: float) -> TwinCollector:
+        """The same, as hard as a curriculum has it after this share of the training, 0 to 1."""
+        from sim.curriculum import difficulty_at
+
+        return replace(self, difficulty=difficulty_at(progress))
 
     def __call__(self, actor: Actor, episodes: int, seed: int, steps: int) -> Experience:
         """See ``Collect``."""
@@ -95,12 +101,12 @@ class TwinCollector:
 
     def _episode(self, actor: Actor, draw: int, steps: int) -> Experience:
         from robot_il.cli.rollout import Rollout
-        from sim.conditions import sample_conditions
+        from sim.curriculum import eased
 
         rollout = Rollout(self.robot, self.task, steps * CONTROL_PERIOD_S)
         fallback = LinearController(lqr_gain(rollout.robot, self.task), self.task)
         driver, sink = _Driver(actor, self.task), _Ticks()
-        conditions = sample_conditions(self.task, draw, rollout.robot.mass_kg)
+        conditions = eased(rollout.conditions(draw), self.difficulty, rollout.robot)
         result = rollout.run(driver, fallback, conditions, draw, sink)
         if driver.failure:
             raise TrainingError(

@@ -76,10 +76,11 @@ def nudge_wheels(
         LinkError: the robot fell silent, or did not arm.
     """
     from robot_il.cli.known_robots import remember
-    from robot_il.control.wiggle import judge, nudge
+    from robot_il.control.wiggle import judge, nudge, nudge_nm
 
     device.request("disarm")  # clears a stop that an earlier run left latched
-    checks = judge(nudge(device, clock, watch))
+    torque_nm = nudge_nm(robot)
+    checks = judge(nudge(device, clock, torque_nm, watch), torque_nm)
     if all(check.passed for check in checks):
         remember(robot_id, robot)
     return checks

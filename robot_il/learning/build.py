@@ -14,6 +14,7 @@ from robot_il.learning.build_request import ACTION_SOURCES, Request, check_reque
 from robot_il.learning.build_sources import Source, find_sources
 from robot_il.learning.dataset import Channel, Dataset
 from robot_il.learning.episodes import Episode, assemble, first_transitions, split
+from robot_il.recording.chain import ON_BOARD, made_on_board
 from robot_il.recording.evidence import stretches
 from robot_il.recording.reader import Log
 from robot_il.spec import (
@@ -26,6 +27,8 @@ from robot_il.spec import (
     Fault,
     Mode,
     Task,
+    find_task,
+    is_task,
 )
 
 __all__ = ["ACTION_SOURCES", "Request", "build_dataset", "episodes_of_log"]
@@ -54,6 +57,7 @@ def build_dataset(request: Request, progress: Callable[[str], None] = lambda lin
     check_request(request)
     found = find_sources(request, progress)
     sources, quality, quality_notes = sort_out(found.found, request.failed, progress)
+    _refuse_empty_links(request.action, sources)
     task = _common_task(request.task, sources)
     notes = [*found.notes, *quality_notes, *(note for source in sources for note in _remarks(source, task))]
     episodes: list[Episode] = []
@@ -185,11 +189,19 @@ def _check_numbers(ticks: np.ndarray, names: Sequence[str], start: int, stop: in
             raise DataError(f"finite {name} in {source}", f"{ticks[name][row]} in row {row}", hint)
 
 
+def _refuse_empty_links(action: str, sources: Sequence[Source]) -> None:
+    """Where the MCU itself drove, all links of the chain but the last hold no torque of the demonstrator."""
+    for source in sources:
+        if action != ON_BOARD and made_on_board(source.log.session.controller):
+            came = f"{action!r} for {source.name}, whose torques were made on the MCU"
+            raise DataError(f"the action {ON_BOARD!r}", came, f"build it with --action {ON_BOARD}")
+
+
 def _common_task(asked: str | None, sources: Sequence[Source]) -> Task:
     names = {asked} if asked else {source.episode.task for source in sources}
-    if len(names) > 1 or not names <= set(TASKS):
+    if len(names) > 1 or not all(map(is_task, names)):
         raise DataError("logs of one task", ", ".join(sorted(map(str, names))), f"name it: --task {'|'.join(TASKS)}")
-    return TASKS[str(names.pop())]
+    return find_task(str(names.pop()))
 
 
 def _remarks(source: Source, task: Task) -> list[str]:

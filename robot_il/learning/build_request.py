@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from robot_il.errors import DataError
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import LABELS, TASKS, is_task
 
 ACTION_SOURCES: Final = {
     "intent": ("intent",),
@@ -32,7 +32,7 @@ class Request:
 
     Attributes:
         logs: the files of each label, in order; the label holds whatever the episodes in them carry.
-        task: name in ``spec.TASKS``; None for the one that all episodes name.
+        task: a name that ``spec.find_task`` knows; None for the one that all episodes name.
         action: key of ``ACTION_SOURCES``.
         held_out_fraction: share of each label to keep from training, in [0, 1).
         seed: of the split.
@@ -63,7 +63,7 @@ def check_request(request: Request) -> None:
     """
     if request.action not in ACTION_SOURCES:
         raise DataError(f"an action out of {', '.join(ACTION_SOURCES)}", request.action, "correct --action")
-    if request.task is not None and request.task not in TASKS:
+    if request.task is not None and not is_task(request.task):
         raise DataError(f"a task out of {', '.join(TASKS)}", request.task, "correct --task")
     if request.failed not in ON_FAILURE:
         raise DataError(f"a choice out of {', '.join(ON_FAILURE)}", request.failed, "correct it")

@@ -11,6 +11,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+TASK_ERRORS = {"stand_up": "lean at end rad", "drive_turn": "turning rad/s rms"}
+"""How far an episode was from what its task asks for besides not falling, by task: what is measured, and its unit."""
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -25,6 +28,8 @@ class Episode:
         tilt_rms_rad: root mean square of the true pitch, in rad.
         effort_nm: root mean square of the total torque, in N m.
         saved_by_fallback: whether the policy raised or gave a torque that is not finite.
+        succeeded: whether it survived and did what the task asks besides; None where that is nothing else.
+        task_error: how far it was from that, see ``TASK_ERRORS``.
     """
 
     seed: int
@@ -35,6 +40,13 @@ class Episode:
     tilt_rms_rad: float
     effort_nm: float
     saved_by_fallback: bool = False
+    succeeded: bool | None = None
+    task_error: float | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the task was done."""
+        return self.survived if self.succeeded is None else self.succeeded
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,11 @@ class Score:
         drift_m: median over all episodes, in m.
         tilt_rms_rad: median over all episodes, in rad.
         effort_nm: median over all episodes, in N m.
-        differs_from_first: two-sided p value of the paired sign test on survival against the first policy; None for it.
+        differs_from_first: two-sided p value of the paired sign test on survival, or on success where the task asks for
+            more than that, against the first policy; None for it.
+        succeeded: episodes in which the task was done; None where that is to survive.
+        success_interval: 95 % Wilson interval of their share.
+        task_error: median over all episodes that have one, see ``TASK_ERRORS``.
     """
 
     name: str
@@ -64,6 +80,9 @@ class Score:
     tilt_rms_rad: float
     effort_nm: float
     differs_from_first: float | None = None
+    succeeded: int | None = None
+    success_interval: tuple[float, float] | None = None
+    task_error: float | None = None
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -86,14 +105,14 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
 
 
 def sign_test(first: Sequence[Episode], second: Sequence[Episode]) -> float:
-    """Two-sided exact p value that two policies survive equally often, from the draws on which they differ.
+    """Two-sided exact p value that two policies do the task equally often, from the draws on which they differ.
 
     Args:
         first: episodes of one policy.
         second: episodes of the other on the same seeds, in the same order.
     """
-    wins = sum(a.survived and not b.survived for a, b in zip(first, second, strict=True))
-    losses = sum(b.survived and not a.survived for a, b in zip(first, second, strict=True))
+    wins = sum(a.good and not b.good for a, b in zip(first, second, strict=True))
+    losses = sum(b.good and not a.good for a, b in zip(first, second, strict=True))
     return sign_p_value(wins, losses)
 
 
@@ -107,6 +126,9 @@ def sign_p_value(wins: int, losses: int) -> float:
 def score(name: str, episodes: Sequence[Episode], first: Sequence[Episode] | None = None) -> Score:
     """Sums up the episodes of one policy, compared with the first policy on the same draws where that is given."""
     survived = sum(episode.survived for episode in episodes)
+    asked = any(episode.succeeded is not None for episode in episodes)
+    succeeded = sum(episode.good for episode in episodes) if asked else None
+    errors = [episode.task_error for episode in episodes if episode.task_error is not None]
     falls = [episode.seconds for episode in episodes if not episode.survived]
     return Score(
         name=name,
@@ -119,31 +141,64 @@ def score(name: str, episodes: Sequence[Episode], first: Sequence[Episode] | Non
         tilt_rms_rad=float(np.median([episode.tilt_rms_rad for episode in episodes])),
         effort_nm=float(np.median([episode.effort_nm for episode in episodes])),
         differs_from_first=None if first is None else sign_test(episodes, first),
+        succeeded=succeeded,
+        success_interval=None if succeeded is None else wilson_interval(succeeded, len(episodes)),
+        task_error=float(np.median(errors)) if errors else None,
     )
 
 
-def format_table(scores: Sequence[Score]) -> str:
-    """The scores as a text table, one policy a row."""
+def format_table(scores: Sequence[Score], task: str = "") -> str:
+    """The scores as a text table, one policy a row.
+
+    Args:
+        scores: one a policy.
+        task: that the policies were to do; one that asks for more than survival has three columns more.
+    """
     width = max(len("policy"), *(len(row.name) for row in scores))
     header = (
         f"{'policy':{width}s}  survived   95 % interval   fell after s   drift m   tilt rad   effort N m   p (vs first)"
     )
-    lines = [header]
+    asked = any(row.succeeded is not None for row in scores)
+    error = TASK_ERRORS.get(task.partition("@")[0], "task error")
+    lines = [header + (f"   {'done':>9s} {'95 % interval':>13s}   {error:>18s}" if asked else "")]
     for row in scores:
         fell = "-" if row.time_to_fall_s is None else f"{row.time_to_fall_s:.2f}"
         differs = "-" if row.differs_from_first is None else f"{row.differs_from_first:.3g}"
         low, high = row.survival_interval
         lines.append(
-            f"{row.name:{width}s}  {row.survived:4d}/{row.episodes:<4d}  {low:6.3f}-{high:.3f}  {fell:>12s}"
+            f"{row.name:{width}s}  {row.survived:4d}/{row.episodes:<4d}  {low:6.3f}-{high:.3f}  {fell:>14s}"
             f"   {row.drift_m:7.3f}   {row.tilt_rms_rad:8.4f}   {row.effort_nm:10.3f}   {differs:>12s}"
+            + (_task_columns(row) if asked else "")
         )
     return "\n".join(lines)
 
 
-def to_json(task: str, seconds: float, seed: int, scores: Sequence[Score]) -> str:
-    """The scores as JSON text, for the report and for other tools."""
-    policies = [asdict(row) for row in scores]
-    document = {"task": task, "episodes": scores[0].episodes, "seconds": seconds, "seed": seed, "policies": policies}
+def _task_columns(row: Score) -> str:
+    error = "-" if row.task_error is None else f"{row.task_error:.4f}"
+    if row.succeeded is None or row.success_interval is None:
+        return f"   {'-':>9s}  {'-':>12s}   {error:>18s}"
+    low, high = row.success_interval
+    return f"   {row.succeeded:4d}/{row.episodes:<4d}  {low:6.3f}-{high:.3f}   {error:>18s}"
+
+
+def to_json(task: str, seconds: float, seed: int, scores: Sequence[Score], engine: str = "") -> str:
+    """The scores as JSON text, for the report and for other tools.
+
+    Args:
+        task: that the policies were to do.
+        seconds: length of an episode.
+        seed: of the first draw.
+        scores: one a policy.
+        engine: of the physics in which they did it; empty where that is not known.
+    """
+    document = {
+        "task": task,
+        "engine": engine,
+        "episodes": scores[0].episodes,
+        "seconds": seconds,
+        "seed": seed,
+        "policies": [asdict(row) for row in scores],
+    }
     return json.dumps(document, indent=1)
 
 

@@ -38,7 +38,7 @@ from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Problem
 from robot_il.learning.registry import find_method
 from robot_il.learning.runs import RunFolder, code_identity, read_tensors
-from robot_il.spec import TASKS
+from robot_il.spec import find_task
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Raw observations (N, S) to actions (N, A)."""
@@ -174,7 +174,7 @@ def write_policy(
     temporary = out.with_name(out.name + ".part")
     try:
         temporary.write_bytes(content)
-        policy = OnnxPolicy(temporary, TASKS[metadata.task] if metadata.task else None)
+        policy = OnnxPolicy(temporary, find_task(metadata.task) if metadata.task else None)
         inputs = sample_inputs(weights, recorded, PARITY_RECORDED, PARITY_RANDOM)
         parity = max(parity_of(policy, reference, inputs) for reference in (weights, trained) if reference is not None)
         if not parity <= TOLERANCE:

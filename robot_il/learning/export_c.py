@@ -18,7 +18,7 @@ from robot_il.control.policy_metadata import TOLERANCE, PolicyMetadata
 from robot_il.errors import PolicyError
 from robot_il.learning import c_text as c
 from robot_il.learning.policy_weights import MAX_LAYERS, PolicyWeights
-from robot_il.spec import TASKS
+from robot_il.spec import is_task
 
 HEADER = "policy.h"
 SOURCE = "policy.c"
@@ -124,7 +124,7 @@ def _commented(lines: list[str]) -> str:
 
 def _header(policy: OnnxPolicy, weights: PolicyWeights) -> str:
     metadata = policy.metadata
-    for_robot = metadata.task in TASKS
+    for_robot = is_task(metadata.task)
     constants = {
         "RIL_POLICY_OBSERVATIONS": str(weights.observation_size),
         "RIL_POLICY_ACTIONS": str(weights.action_size),
@@ -253,7 +253,7 @@ def _act(weights: PolicyWeights) -> str:
 
 def _slot(metadata: PolicyMetadata) -> str:
     """What the firmware calls, for a policy of one of the robot's tasks; another spec does not compile."""
-    if metadata.task not in TASKS:
+    if not is_task(metadata.task):
         return ""
     fields = ", ".join(f"state->{signal.name}" for signal in metadata.observation)
     return f"""

@@ -14,7 +14,7 @@ from robot_il.learning.figures import COLOURS, LABEL_COLOURS, WIDTH_IN
 from robot_il.recording.check_episodes import EpisodeReport
 from robot_il.recording.coverage import PLANE_CELLS, WORKING_RANGE
 from robot_il.recording.scores import ABOUT
-from robot_il.spec import LABELS, SIGNALS, TASKS
+from robot_il.spec import LABELS, SIGNALS, find_task
 
 SHOWN: Final = (
     "upright_s",
@@ -72,7 +72,7 @@ def coverage(episodes: Sequence[EpisodeReport]) -> Figure:
     Args:
         episodes: at least one.
     """
-    observed = {name for entry in episodes for name in TASKS[entry.log.session.task].observation}
+    observed = {name for entry in episodes for name in find_task(entry.log.session.task).observation}
     planes = [plane for plane in PLANES if set(plane) <= observed]
     figure = Figure((WIDTH_IN, 3.3), layout="constrained")
     panels = figure.subplots(1, len(planes), squeeze=False)[0]

@@ -14,7 +14,7 @@ from robot_il.learning.figures_log_marks import Mark, Stretch, drivers, marks
 from robot_il.recording.episodes import Episode
 from robot_il.recording.evidence import steps
 from robot_il.recording.reader import Log
-from robot_il.spec import LIMITS, TASKS, TORQUE_LIMIT_NM, Task
+from robot_il.spec import LIMITS, TORQUE_LIMIT_NM, Task, find_task
 
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY, _BROWN, _GREY = COLOURS
 _LETTERS: Final = 0.0082
@@ -32,7 +32,7 @@ def recording(log: Log, episodes: Sequence[Episode] = ()) -> Figure:
         log: with at least one tick.
         episodes: drawn as bars over it.
     """
-    ticks, task = log.ticks, TASKS[log.session.task]
+    ticks, task = log.ticks, find_task(log.session.task)
     panels = _panels(log, task)
     heights = [_HEIGHTS["strip"], *(_HEIGHTS["torque" if draw is _torque else "panel"] for draw in panels)]
     figure = Figure((WIDTH_IN, sum(heights) + 0.6), layout="constrained")
@@ -59,6 +59,7 @@ def _panels(log: Log, task: Task) -> list[Callable[[Axes, np.ndarray, np.ndarray
     stick = np.isfinite(ticks["stick_forward"]).any() or np.isfinite(ticks["stick_turn"]).any()
     margin = np.isfinite(ticks["margin"]).any()
     chosen = [_pitch, _pitch_rate, _velocity, _position, *([_turning] if _turns(ticks) else [])]
+    chosen += [_height] if np.isfinite(ticks["height_wanted"]).any() or np.ptp(ticks["height"]) > 0.0 else []
     return [*chosen, *([_stick] if stick else []), _torque, _links, *([_margin] if margin else []), _time, _battery]
 
 
@@ -169,6 +170,13 @@ def _turning(axes: Axes, ticks: np.ndarray, time: np.ndarray, task: Task) -> Non
     if np.isfinite(ticks["yaw_rate_wanted"]).any():
         line(axes, time, ticks["yaw_rate_wanted"], color=_BROWN, lw=0.9, label="wanted")
     axes.set_ylabel("yaw rate,\nrad/s")
+
+
+def _height(axes: Axes, ticks: np.ndarray, time: np.ndarray, task: Task) -> None:
+    line(axes, time, ticks["height"], color=_GREEN, label="told")
+    if np.isfinite(ticks["height_wanted"]).any():
+        line(axes, time, ticks["height_wanted"], color=_BROWN, lw=0.9, label="wanted")
+    axes.set_ylabel("height, m")
 
 
 def _stick(axes: Axes, ticks: np.ndarray, time: np.ndarray, task: Task) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ def evaluate_in_gym(
     episodes: int = 10,
     seed: int = 0,
     progress: Callable[[int, float], None] = lambda episode, score: None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> GymScore:
     """Plays whole episodes with the policy's deterministic action.
 
@@ -84,6 +86,7 @@ def evaluate_in_gym(
         episodes: how many.
         seed: episode k is reset with ``seed + k``.
         progress: called after each episode with its number, from 1, and its return.
+        settings: what the environment is made with.
 
     Raises:
         ConfigError: Gymnasium or the environment is not there, or no episode is asked for.
@@ -92,7 +95,7 @@ def evaluate_in_gym(
     if episodes < 1:
         raise ConfigError("at least one episode", f"{episodes}", "correct --episodes")
     policy = OnnxPolicy(path)
-    env = _make(env_name)
+    env = _make(env_name, settings)
     try:
         _check_sizes(policy, env, env_name)
         results = []
@@ -108,18 +111,21 @@ def evaluate_in_gym(
 def format_gym_table(scores: Sequence[GymScore]) -> str:
     """The scores as a text table, one policy a row."""
     width = max(len("policy"), *(len(score.name) for score in scores))
-    lines = [f"{'policy':{width}s}  {'env':16s}  episodes      mean       std      best     worst    steps  normalised"]
+    wide = max(16, *(len(score.env) for score in scores))
+    lines = [
+        f"{'policy':{width}s}  {'env':{wide}s}  episodes      mean       std      best     worst    steps  normalised"
+    ]
     for score in scores:
         spread = "-" if math.isnan(score.std) else f"{score.std:.1f}"
         normalised = "-" if score.normalised is None else f"{score.normalised:.1f}"
         lines.append(
-            f"{score.name:{width}s}  {score.env:16s}  {len(score.returns):8d}  {score.mean:8.1f}  {spread:>8s}"
+            f"{score.name:{width}s}  {score.env:{wide}s}  {len(score.returns):8d}  {score.mean:8.1f}  {spread:>8s}"
             f"  {max(score.returns):8.1f}  {min(score.returns):8.1f}  {np.mean(score.lengths):7.1f}  {normalised:>10s}"
         )
     return "\n".join(lines)
 
 
-def _make(env_name: str) -> Any:
+def _make(env_name: str, settings: Mapping[str, Any]) -> Any:
     try:
         import gymnasium
     except ImportError as error:
@@ -129,7 +135,7 @@ def _make(env_name: str) -> Any:
         with warnings.catch_warnings():
             # An older version of an environment is asked for on purpose: its data were recorded in it.
             warnings.simplefilter("ignore", DeprecationWarning)
-            return gymnasium.make(env_name)
+            return gymnasium.make(env_name, **settings)
     except (gymnasium.error.Error, ImportError) as error:
         raise ConfigError("an environment of Gymnasium", f"{env_name}: {error}", "correct --env") from error
 

@@ -16,7 +16,7 @@ from robot_il.learning.environment import Environment
 from robot_il.learning.preferences import Preferences
 from robot_il.learning.rows import Rows
 from robot_il.learning.scaling import ActionScaling, StateScaling, channel_scale
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import LABELS, find_task, is_task
 
 MARGIN = 0.5
 """A rollout may leave the recorded range of a channel by this share of it."""
@@ -218,7 +218,8 @@ class Problem:
         return torch.from_numpy(low).to(self.device), torch.from_numpy(high).to(self.device)
 
     def _task_limits(self) -> list[float]:
-        task = TASKS.get(self.dataset.info.task)
+        name = self.dataset.info.task
+        task = find_task(name) if is_task(name) else None
         limits = {} if task is None else {"pitch": task.fall_tilt_rad, "position": task.fall_distance_m}
         return [limits.get(channel.name) or np.inf for channel in self.dataset.info.observation]
 

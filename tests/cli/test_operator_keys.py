@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robot_il.cli.episode_keys import EpisodeKeys
@@ -16,6 +17,7 @@ from robot_il.cli.operator_keys import OperatorKeys
 from robot_il.control.controllers import LinearController
 from robot_il.control.guard import Guard
 from robot_il.control.loop import ControlLoop
+from robot_il.control.posture import Course
 from robot_il.control.supervisor import SupervisorState
 from robot_il.control.teleop import Stick, Teleop
 from robot_il.recording.episode_book import EpisodeBook
@@ -62,6 +64,9 @@ def test_without_a_terminal_nobody_presses_anything() -> None:
         assert keyboard.pressed() == []
 
 
+LEGS = Course(low_m=0.2, high_m=0.3)
+
+
 class Driven:
     """A scripted robot under a loop, driven by a policy and a person at its keys."""
 
@@ -78,7 +83,7 @@ class Driven:
         self.told: list[str] = []
         self._hands = hands
         self.loop = ControlLoop(
-            self.robot, self.robot.clock, Guard(self.teleop, law), self.sink, self._tick, self.teleop
+            self.robot, self.robot.clock, Guard(self.teleop, law), self.sink, self._tick, self.teleop, course=LEGS
         )
         self.episodes = EpisodeKeys(self.sink, self.robot.clock, "stand", "shared", label, self.told.append)
         self.keys = OperatorKeys(
@@ -147,6 +152,34 @@ def test_a_pads_buttons_stop_as_the_keys_do(driven: Driven) -> None:
     report = driven.loop.run(1000)
     assert report.controlled < 100
     assert driven.named("button") == [{"action": "stop"}]
+
+
+@pytest.mark.parametrize(
+    ("key", "by"), [(b"+", 0.01), (b"\x1b[5~", 0.01), (b"-", -0.01), (b"\x1b[6~", -0.01), (b"++-+", 0.02)]
+)
+def test_keys_raise_and_lower_the_body_and_the_log_says_who_asked(driven: Driven, key: bytes, by: float) -> None:
+    driven.presses = {20: key}
+    driven.loop.run(40)
+    asked = [event["height_m"] for event in driven.named("height_asked")]
+    assert asked[-1] == driven.loop.height_m == pytest.approx(driven.robot.height + by)
+    assert driven.robot.heights[15] == driven.robot.height
+    assert driven.robot.heights[30] == asked[-1]
+    assert driven.told[-1] == f"body to {asked[-1]:.3f} m above the axle"
+    assert len(driven.named("key")) == len(asked)
+    assert not any(driven.taken)
+
+
+def test_a_body_is_raised_no_higher_than_its_legs_hold(driven: Driven) -> None:
+    driven.presses = {20: b"+" * 50}
+    driven.loop.run(40)
+    assert driven.robot.heights[30] == float(np.float32(LEGS.high_m))
+
+
+def test_a_pads_buttons_raise_and_lower_as_the_keys_do(driven: Driven) -> None:
+    driven.asked = {20: {"do": "press", "action": "raise"}, 25: {"do": "press", "action": "lower"}}
+    driven.loop.run(40)
+    asked = [event["height_m"] for event in driven.named("height_asked")]
+    assert asked == pytest.approx([driven.robot.height + 0.01, driven.robot.height])
 
 
 def test_a_pads_emergency_stop_is_one(driven: Driven) -> None:

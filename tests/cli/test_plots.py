@@ -43,6 +43,15 @@ def eventful() -> np.ndarray:
     return ticks
 
 
+@pytest.mark.parametrize(("told", "wanted", "drawn"), [(0.3, np.nan, False), (0.3, 0.3, True), (None, np.nan, True)])
+def test_the_height_is_drawn_where_the_legs_moved_or_somebody_asked(tmp_path, told, wanted, drawn):
+    ticks = driving_ticks(400)
+    ticks["height"] = np.linspace(0.2, 0.3, 400) if told is None else told
+    ticks["height_wanted"] = wanted
+    figure = recording(read_log(write_log(tmp_path / "log.mcap", ticks)))
+    assert ("height, m" in [axes.get_ylabel() for axes in figure.axes]) == drawn
+
+
 @pytest.fixture
 def session(tmp_path):
     return write_session(tmp_path / "s.mcap", eventful(), [*recorded("e1", 0.5, 4), *recorded("e2", 5, 9)])

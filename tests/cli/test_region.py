@@ -13,10 +13,11 @@ from robot_il.cli.drive import deployed_guard
 from robot_il.cli.guarded import fly
 from robot_il.cli.main import main
 from robot_il.cli.region import require_caught
-from robot_il.cli.region_trials import BLIND_TICKS, HELD_RAD, SHELLS, Trial, draw_start, run_trial
+from robot_il.cli.region_trials import BLIND_TICKS, HELD_RAD, SHELLS, Trial, draw_start, heights_tried, run_trial
 from robot_il.control.controllers import LinearController
 from robot_il.control.lqr import discretise, linear_dynamics, lqr_gain
 from robot_il.control.region_file import load_region
+from robot_il.control.schedule import as_told
 from robot_il.errors import ConfigError
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
@@ -27,12 +28,13 @@ from sim.conditions import sample_conditions
 from ..control.test_guard import state
 
 ROBOT = load_robot()
-REGION = load_region(ROBOT).region
+REGIONS = load_region(ROBOT).region
+REGION = REGIONS.of_nominal
 
 
 def margin(point: np.ndarray) -> float:
     pitch, rate, velocity = point
-    return REGION.margin(state(pitch=pitch, pitch_rate=rate, velocity=velocity))
+    return REGIONS.margin(state(pitch=pitch, pitch_rate=rate, velocity=velocity))
 
 
 def test_the_command_shows_the_region_with_what_was_verified(capsys) -> None:
@@ -45,8 +47,8 @@ def test_the_command_shows_the_region_with_what_was_verified(capsys) -> None:
 
 def test_a_verification_in_the_twin_is_printed_and_changes_no_file(capsys) -> None:
     before = (PROFILES / "reference.region.json").read_bytes()
-    assert main(["region", "--verify", "4", "--workers", "1", "--seed", "77"]) == 0
-    assert "inside (0 to 1 of the edge): caught 4 of 4" in capsys.readouterr().out
+    assert main(["region", "--verify", "9", "--workers", "1", "--seed", "77"]) == 0
+    assert "inside (0 to 1 of the edge): caught 9 of 9" in capsys.readouterr().out
     assert (PROFILES / "reference.region.json").read_bytes() == before
 
 
@@ -90,7 +92,7 @@ def test_without_a_region_of_this_robot_nothing_is_driven(profile: Path, command
 def test_a_deployed_runs_log_rebuilds_its_guard_and_replays_to_the_bit(tmp_path: Path, capsys) -> None:
     task = TASKS["stand"]
     law = LinearController(0.7 * lqr_gain(ROBOT, task), task)
-    conditions = dataclasses.replace(sample_conditions(task, 2), pushes=((0.5, 7.0), (2.5, -4.5)))
+    conditions = dataclasses.replace(sample_conditions(task, 2, ROBOT), pushes=((0.5, 7.0), (2.5, -4.5)))
     guard = deployed_guard(law, "reference")
     config = {"fallback": guard.fallback.identity, "limits": dataclasses.asdict(guard.limits)}
     assert guard.region is not None
@@ -108,17 +110,40 @@ def test_a_deployed_runs_log_rebuilds_its_guard_and_replays_to_the_bit(tmp_path:
 @pytest.mark.parametrize("shell", list(SHELLS))
 def test_starts_fill_their_shell_evenly_and_the_same_seed_draws_the_same(shell: str) -> None:
     low, high = SHELLS[shell]
-    drawn = [draw_start(ROBOT, REGION, (low, high), seed)[1] for seed in range(300)]
+    drawn = [draw_start(ROBOT, REGIONS, (low, high), seed)[1] for seed in range(300)]
     radii = 1.0 - np.array([margin(point) for point in drawn])
     assert (radii >= low).all()
     assert (radii <= high).all()
     share_of_volume = (radii**3 - low**3) / (high**3 - low**3)
     assert np.mean(share_of_volume) == pytest.approx(0.5, abs=0.06)
-    assert draw_start(ROBOT, REGION, (low, high), 5)[0] == draw_start(ROBOT, REGION, (low, high), 5)[0]
+    assert draw_start(ROBOT, REGIONS, (low, high), 5)[0] == draw_start(ROBOT, REGIONS, (low, high), 5)[0]
+
+
+@pytest.mark.parametrize("shell", list(SHELLS))
+@pytest.mark.parametrize("height_m", heights_tried(ROBOT)[:4])
+def test_starts_at_every_height_lie_in_their_shell_of_what_counts_there(shell: str, height_m: float) -> None:
+    low, high = SHELLS[shell]
+    for seed in range(60):
+        pitch, rate, velocity = draw_start(ROBOT, REGIONS, (low, high), seed, height_m=height_m)[1]
+        there = state(pitch=pitch, pitch_rate=rate, velocity=velocity, height=as_told(height_m))
+        assert low - 1e-9 <= 1.0 - REGIONS.margin(there) <= high + 1e-9
+
+
+def test_the_trials_take_turns_at_the_heights_and_half_way_between_them() -> None:
+    heights, knots = heights_tried(ROBOT), ROBOT.postures.knots_m
+    assert heights[::2] == list(knots)
+    assert all(low < middle < high for low, middle, high in zip(knots, heights[1::2], knots[1:], strict=False))
+    assert heights_tried(load_robot("two_wheeled")) == [0.0]
+
+
+def test_a_trial_is_flown_at_its_height() -> None:
+    outcomes = [run_trial(Trial("reference", REGIONS, "inside", 8, height)) for height in ROBOT.heights_m]
+    assert all(outcome.upright for outcome in outcomes)
+    assert outcomes[0] != outcomes[1]
 
 
 def test_the_hand_lets_go_where_the_robot_falls_through_the_drawn_state() -> None:
-    conditions, drawn = draw_start(ROBOT, REGION, (0.0, 1.0), 3)
+    conditions, drawn = draw_start(ROBOT, REGIONS, (0.0, 1.0), 3)
     A, B = linear_dynamics(ROBOT.pendulum)
     transition, _ = discretise(A, B, BLIND_TICKS * CONTROL_PERIOD_S)
     start = [conditions.initial_pitch_rad, conditions.initial_pitch_rate_rad_s, 0.0, conditions.initial_velocity_m_s]
@@ -126,13 +151,14 @@ def test_the_hand_lets_go_where_the_robot_falls_through_the_drawn_state() -> Non
 
 
 def test_no_start_needs_a_lean_at_which_the_mcu_would_not_arm() -> None:
-    pitches = [draw_start(ROBOT, REGION, (1.0, 1.5), seed)[0].initial_pitch_rad for seed in range(200)]
+    pitches = [draw_start(ROBOT, REGIONS, (1.0, 1.5), seed)[0].initial_pitch_rad for seed in range(200)]
     assert max(map(abs, pitches)) <= HELD_RAD
 
 
 def test_a_trial_repeats_and_far_outside_the_fallback_loses_the_robot(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run_trial(Trial("reference", REGION, "inside", 8)) == run_trial(Trial("reference", REGION, "inside", 8))
+    trial = Trial("reference", REGIONS, "inside", 8, ROBOT.height_m)
+    assert run_trial(trial) == run_trial(trial)
     monkeypatch.setitem(SHELLS, "far", (2.2, 2.6))
-    outcomes = [run_trial(Trial("reference", REGION, "far", seed)) for seed in range(4)]
+    outcomes = [run_trial(Trial("reference", REGIONS, "far", seed, ROBOT.height_m)) for seed in range(4)]
     assert not all(outcome.upright for outcome in outcomes)
     assert min(outcome.worst_margin for outcome in outcomes) == -1.0

@@ -9,10 +9,11 @@ import pytest
 
 from robot_il.cli.main import main
 from robot_il.cli.robot_check import FAIL, OK, WARN, Line, check_robot
-from robot_il.cli.robot_margins import catchable_lean_rad, delay_margin_s, loop_delay_s, poles, torque_at
+from robot_il.cli.robot_margins import catchable_lean_rad, delay_margin_s, poles, torque_at
 from robot_il.cli.robot_new import find_names, write_profile
 from robot_il.cli.robot_template import DEFAULT
 from robot_il.control.lqr import discretise, linear_dynamics, lqr_gain
+from robot_il.control.region_catch import loop_delay_s
 from robot_il.errors import ConfigError
 from robot_il.robot import PROFILES, Robot, load_robot
 from robot_il.spec import LIMITS, TASKS
@@ -47,7 +48,8 @@ def changed(robot: Robot, **figures: float) -> Robot:
 def test_new_finds_the_wheels_the_frame_and_the_masses(tmp_path: Path) -> None:
     written = write_profile(PROFILES / "two_wheeled.urdf", tmp_path / "own")
     robot = load_robot(str(written.path))
-    assert robot.pendulum == load_robot("two_wheeled").pendulum
+    drawn_alone = dataclasses.replace(load_robot("two_wheeled").pendulum, rotor_inertia_kg_m2=0.0)
+    assert robot.pendulum == drawn_alone
     assert (robot.imu.position_x_m, robot.imu.position_z_m) == (0.0, 0.06)
     assert any("left_wheel_joint" in found for found in written.found)
 

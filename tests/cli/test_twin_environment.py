@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from robot_il.cli.main import main
-from robot_il.cli.twin_environment import TRAINING_DRAWS, twin_environment
+from robot_il.cli.twin_environment import twin_environment
 from robot_il.control.controllers import LinearController
 from robot_il.control.device import State
 from robot_il.control.guard import GuardLimits
@@ -15,6 +15,7 @@ from robot_il.control.lqr import lqr_gain
 from robot_il.errors import ConfigError, TrainingError
 from robot_il.robot import load_robot
 from robot_il.spec import CONTROL_PERIOD_S, STATE_SIGNALS, TASKS
+from sim.ride import TRAINING_DRAWS
 from tests.learning.pendulum import pendulum_dataset, saved
 
 STAND = TASKS["stand"]
@@ -111,3 +112,10 @@ def test_the_list_of_methods_says_which_need_an_environment(capsys):
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "expert + environment" in lines["dagger"]
     assert "environment" not in lines["bc"]
+
+
+def test_a_curriculum_begins_with_easier_draws_of_the_same_seed_and_ends_with_the_draws_themselves(environment):
+    collectors = [environment.collect, environment.collect.at(0.0), environment.collect.at(1.0)]
+    usual, easy, full = (collector(lqr(environment), 2, 0, 40).observations for collector in collectors)
+    np.testing.assert_array_equal(usual, full)
+    assert np.abs(easy[:20, 0]).max() < 0.5 * np.abs(usual[:20, 0]).max()

@@ -46,13 +46,13 @@ def pads() -> Iterator[SdlPads]:
 class VirtualPad:
     """A pad with six axes and twelve buttons, plugged in when it is made. SDL's database knows it."""
 
-    def __init__(self, axes: int = 6, buttons: int = 12, kind: int = _GAMEPAD) -> None:
+    def __init__(self, axes: int = 6, buttons: int = 12, kind: int = _GAMEPAD, hats: int = 0) -> None:
         self._sdl = _sdl()
-        self._kind, self._axes, self._buttons = kind, axes, buttons
+        self._kind, self._axes, self._buttons, self._hats = kind, axes, buttons, hats
         self.plug()
 
     def plug(self) -> None:
-        self._number = self._sdl.SDL_JoystickAttachVirtual(self._kind, self._axes, self._buttons, 0)
+        self._number = self._sdl.SDL_JoystickAttachVirtual(self._kind, self._axes, self._buttons, self._hats)
         assert self._number >= 0
 
     def unplug(self) -> None:
@@ -67,6 +67,10 @@ class VirtualPad:
 
     def push(self, axis: int, value: float) -> None:
         assert self._sdl.SDL_JoystickSetVirtualAxis(self._handle(), axis, ctypes.c_int16(round(value * FULL))) == 0
+
+    def turn_hat(self, directions: int) -> None:
+        """As SDL has them: up 1, right 2, down 4, left 8."""
+        assert self._sdl.SDL_JoystickSetVirtualHat(self._handle(), 0, ctypes.c_uint8(directions)) == 0
 
     def press(self, button: int, down: bool = True) -> None:
         assert self._sdl.SDL_JoystickSetVirtualButton(self._handle(), button, int(down)) == 0

@@ -24,7 +24,7 @@ def driven_ticks(count: int, seed: int = 0, first_seq: int = 100) -> np.ndarray:
     ticks["sent_right"] = ticks["limited_torque"] - ticks["sent_left"]
     for side in ("left", "right"):
         ticks[f"applied_{side}"][1:] = ticks[f"sent_{side}"][:-1]
-    for name in ("intent", "stick_forward", "stick_turn"):
+    for name in ("intent", "stick_forward", "stick_turn", "height_wanted"):
         ticks[name] = np.nan
     ticks["accel_x"] = random.normal(0, 0.05, count)
     ticks["accel_z"] = random.normal(9.81, 0.05, count)

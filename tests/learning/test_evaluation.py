@@ -46,6 +46,49 @@ def test_table_and_json_carry_every_policy() -> None:
     rows = [score("lqr", [episode(0, True)]), score("bc", [episode(0, False, 1.0)])]
     table = format_table(rows).splitlines()
     assert [line.split()[0] for line in table] == ["policy", "lqr", "bc"]
-    document = json.loads(to_json("stand", 10.0, 0, rows))
+    document = json.loads(to_json("stand", 10.0, 0, rows, "mujoco"))
+    assert document["engine"] == "mujoco"
     assert [policy["name"] for policy in document["policies"]] == ["lqr", "bc"]
     assert document["policies"][0]["time_to_fall_s"] is None
+
+
+def done(seed: int, succeeded: bool | None, error: float | None = 0.2, survived: bool = True) -> Episode:
+    return Episode(seed, 10.0, survived, "", 0.1, 0.01, 1.0, succeeded=succeeded, task_error=error)
+
+
+def test_a_task_that_asks_for_more_than_survival_is_counted_by_what_was_done() -> None:
+    row = score("policy", [done(0, True, 0.1), done(1, False, 0.3), done(2, False, None, survived=False)])
+    assert (row.survived, row.succeeded) == (2, 1)
+    assert row.success_interval == wilson_interval(1, 3)
+    assert row.task_error == pytest.approx(0.2)
+    plain = score("policy", [episode(0, True)])
+    assert (plain.succeeded, plain.success_interval, plain.task_error) == (None, None, None)
+
+
+def test_policies_that_survive_alike_are_told_apart_by_what_they_did() -> None:
+    first = [done(seed, seed < 2) for seed in range(12)]
+    second = [done(seed, seed < 10) for seed in range(12)]
+    assert sign_test(second, first) == pytest.approx(binomtest(8, 8).pvalue)
+    assert all(a.survived == b.survived for a, b in zip(first, second, strict=True))
+
+
+def test_the_table_has_columns_for_the_task_only_where_it_asks_for_more_than_survival() -> None:
+    asked = format_table([score("lqr", [done(0, True)]), score("bc", [done(0, False, None)])], "stand_up").splitlines()
+    assert "lean at end rad" in asked[0]
+    assert len({len(line) for line in asked}) == 1
+    plain = format_table([score("lqr", [episode(0, True)])], "stand").splitlines()
+    assert "done" not in plain[0]
+
+
+def test_scores_of_an_earlier_release_are_read_as_before() -> None:
+    old = {
+        "seed": 1,
+        "seconds": 2.0,
+        "survived": False,
+        "end": "fell",
+        "drift_m": 0.1,
+        "tilt_rms_rad": 0.1,
+        "effort_nm": 1.0,
+        "saved_by_fallback": False,
+    }
+    assert (Episode(**old).good, Episode(**old).succeeded) == (False, None)

@@ -15,7 +15,7 @@ from robot_il.learning.interop.csv_folder import MAP, map_text, write_rows
 from robot_il.learning.interop.files import new_file, new_folder
 from robot_il.learning.progress import Progress
 from robot_il.recording.reader import Log
-from robot_il.spec import LIMITS, SIGNALS, TASKS, TICK_SIGNALS
+from robot_il.spec import LIMITS, SIGNALS, TICK_SIGNALS, find_task
 
 TICKS = "ticks.csv"
 ABOUT = "log.json"
@@ -80,7 +80,7 @@ def _map(log: Log) -> str:
     """The task's observation and both torques that were sent. It takes every row, driven or not."""
     limit = LIMITS.wheel_torque_nm
     return map_text(
-        [(name, name, SIGNALS[name].unit) for name in TASKS[log.session.task].observation],
+        [(name, name, SIGNALS[name].unit) for name in find_task(log.session.task).observation],
         [(name, name, SIGNALS[name].unit, -limit, limit) for name in ("sent_left", "sent_right")],
         [
             "# takes every tick, armed or not; robot-il dataset build knows which ones are a demonstration",
