@@ -11,7 +11,8 @@ import numpy as np
 
 from robot_il.errors import ConfigError
 from robot_il.robot import GRAVITY_M_S2, Pendulum, Robot
-from robot_il.spec import LIMITS, Task
+from robot_il.spec import LIMITS
+from robot_il.tasks import Task
 from sim.randomisation import WIDTHS, draw_robot
 
 PUSH_SPACING_S = 4.0

@@ -16,7 +16,8 @@ import numpy as np
 from robot_il.control.controllers import LinearController
 from robot_il.control.lqr import linear_dynamics, lqr_gain
 from robot_il.robot import Robot
-from robot_il.spec import CONTROL_PERIOD_S, LIMITS, TASKS
+from robot_il.spec import CONTROL_PERIOD_S, LIMITS
+from robot_il.tasks import TASKS
 from sim.attitude import pitch_of, yaw_of
 from sim.conditions import sample_conditions
 from sim.engine import STEP_S, Plant, make_plant

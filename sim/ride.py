@@ -16,7 +16,8 @@ from robot_il.control.posture import course_of
 from robot_il.control.shaping import TorqueShaper, limits_for
 from robot_il.errors import LinkError
 from robot_il.robot import Robot
-from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, LIMITS, Mode, Task
+from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, LIMITS, Mode
+from robot_il.tasks import Task
 from sim.conditions import Conditions
 from sim.engine import DEFAULT_ENGINE
 from sim.lockstep import LockstepLink

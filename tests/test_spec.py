@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from robot_il import spec
+from robot_il import spec, tasks
 from robot_il.control.device import State
 from robot_il.errors import ConfigError
 
@@ -31,24 +31,24 @@ def test_state_names_follow_the_spec() -> None:
     assert State._fields == tuple(signal.name for signal in spec.STATE_SIGNALS)
 
 
-@pytest.mark.parametrize("task", spec.TASKS.values(), ids=lambda task: task.name)
-def test_tasks_observe_signals_of_the_state(task: spec.Task) -> None:
+@pytest.mark.parametrize("task", tasks.TASKS.values(), ids=lambda task: task.name)
+def test_tasks_observe_signals_of_the_state(task: tasks.Task) -> None:
     assert set(task.observation) <= set(State._fields)
     assert task.fall_tilt_rad < spec.LIMITS.tilt_rad
 
 
 def test_a_travelling_task_has_other_set_points_by_name() -> None:
-    found = spec.find_task("drive@0.4")
-    assert found == dataclasses.replace(spec.TASKS["drive"], name="drive@0.4", target_velocity_m_s=0.4)
-    turning = spec.find_task("drive_turn@-0.3")
+    found = tasks.find_task("drive@0.4")
+    assert found == dataclasses.replace(tasks.TASKS["drive"], name="drive@0.4", target_velocity_m_s=0.4)
+    turning = tasks.find_task("drive_turn@-0.3")
     assert (turning.target_velocity_m_s, turning.target_yaw_rate_rad_s) == (-0.3, 0.5)
-    assert spec.find_task("drive@0").target_velocity_m_s == 0.0
+    assert tasks.find_task("drive@0").target_velocity_m_s == 0.0
 
 
-@pytest.mark.parametrize("name", spec.TASKS)
+@pytest.mark.parametrize("name", tasks.TASKS)
 def test_a_task_is_found_under_its_own_name(name: str) -> None:
-    assert spec.find_task(name) is spec.TASKS[name]
-    assert spec.is_task(name)
+    assert tasks.find_task(name) is tasks.TASKS[name]
+    assert tasks.is_task(name)
 
 
 @pytest.mark.parametrize(
@@ -79,19 +79,19 @@ def test_a_task_is_found_under_its_own_name(name: str) -> None:
 )
 def test_any_other_name_of_a_task_is_refused_in_a_line(name: str, remedy: str) -> None:
     with pytest.raises(ConfigError, match=remedy) as caught:
-        spec.find_task(name)
+        tasks.find_task(name)
     assert len(str(caught.value)) < 300
     assert "\n" not in str(caught.value)
-    assert not spec.is_task(name)
+    assert not tasks.is_task(name)
 
 
 @pytest.mark.parametrize("velocity", [-1.0, 1.0])
 def test_a_set_point_may_be_as_large_as_the_bound(velocity: float) -> None:
-    assert spec.find_task(f"drive@{velocity:g}").target_velocity_m_s == velocity
+    assert tasks.find_task(f"drive@{velocity:g}").target_velocity_m_s == velocity
 
 
 def test_no_task_is_no_task() -> None:
-    assert not spec.is_task(None)
+    assert not tasks.is_task(None)
 
 
 def test_message_types_are_unique_and_none_is_zero() -> None:

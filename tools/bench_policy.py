@@ -24,7 +24,8 @@ from robot_il.control.onnx_policy import OnnxPolicy
 from robot_il.control.policy_metadata import PolicyMetadata, PolicySignal
 from robot_il.learning.export import write_policy
 from robot_il.learning.policy_weights import PolicyWeights
-from robot_il.spec import CONTROL_PERIOD_S, SIGNALS, SPEC_HASH, TASKS, TORQUE_LIMIT_NM
+from robot_il.spec import CONTROL_PERIOD_S, SIGNALS, SPEC_HASH, TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS
 
 TASK = TASKS["stand"]
 BLOCK = 200

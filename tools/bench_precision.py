@@ -34,7 +34,8 @@ from robot_il.learning.registry import METHODS
 from robot_il.learning.runs import write_json
 from robot_il.learning.trainer import Job, train
 from robot_il.robot import load_robot
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import LABELS
+from robot_il.tasks import TASKS
 from sim.conditions import sample_conditions
 
 TASK = TASKS["stand"]

@@ -24,7 +24,8 @@ from robot_il.cli.rollout import Rollout
 from robot_il.control.controllers import LinearController
 from robot_il.control.lqr import lqr_gain
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_RATE_HZ, FIRMWARE_RATE_HZ, TASKS, TICKS_PER_STATE, TORQUE_LIMIT_NM
+from robot_il.spec import CONTROL_RATE_HZ, FIRMWARE_RATE_HZ, TICKS_PER_STATE, TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions
 from sim.engine import Plant, make_plant
 

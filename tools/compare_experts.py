@@ -18,7 +18,7 @@ from robot_il.control.controllers import Controller
 from robot_il.control.lqr import lqr_law
 from robot_il.control.mpc import predictive
 from robot_il.learning.evaluation import Episode, sign_test, wilson_interval
-from robot_il.spec import find_task
+from robot_il.tasks import find_task
 from sim.conditions import Conditions
 
 PUSH_S = 0.7

@@ -53,7 +53,8 @@ from robot_il.control.region_file import load_region
 from robot_il.control.region_heights import Regions
 from robot_il.learning.evaluation import wilson_interval
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, TASKS, TORQUE_LIMIT_NM
+from robot_il.spec import CONTROL_PERIOD_S, TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, sample_conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

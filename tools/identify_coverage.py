@@ -30,7 +30,8 @@ from robot_il.control.lqr import lqr_gain
 from robot_il.control.sink import NullSink
 from robot_il.recording.motion import unbroken
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import CONTROL_PERIOD_S, TASKS, TICK_DTYPE
+from robot_il.spec import CONTROL_PERIOD_S, TICK_DTYPE
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, nominal
 from sim.excitation import Excitation, ExcitedController
 from sim.identification.equations import COULOMB, DELAY, HEIGHT, INERTIA, LAG, SCALE, VISCOUS

@@ -38,7 +38,8 @@ from robot_il.control.schedule import as_told
 from robot_il.control.sink import NullSink
 from robot_il.learning.evaluation import sign_p_value
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import CONTROL_RATE_HZ, TASKS
+from robot_il.spec import CONTROL_RATE_HZ
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, sample_conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Truth, Twin

@@ -40,7 +40,8 @@ from robot_il.learning.dataset import load_dataset, save_dataset
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.progress import Progress, terminal_progress
 from robot_il.learning.trainer import Job, train
-from robot_il.spec import CONTROL_RATE_HZ, LABELS, TASKS, TICK_DTYPE
+from robot_il.spec import CONTROL_RATE_HZ, LABELS, TICK_DTYPE
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, nominal
 
 TASK = TASKS["stand"]

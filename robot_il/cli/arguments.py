@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from robot_il.errors import ConfigError
-from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ, find_task
+from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ
+from robot_il.tasks import find_task
 
 INPUTS = ("gamepad", "keyboard")
 ASSISTS = ("velocity", "lean")

@@ -17,7 +17,8 @@ from robot_il.control.onnx_policy import OnnxPolicy
 from robot_il.errors import PolicyError
 from robot_il.learning.evaluation import Episode
 from robot_il.learning.least_squares import same_law
-from robot_il.spec import TASKS, TORQUE_LIMIT_NM, Task, find_task, is_task
+from robot_il.spec import TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS, Task, find_task, is_task
 
 CHUNK = 5
 """Episodes of one job."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_il.cli.arguments import add_engine, add_randomise, task_name
-from robot_il.spec import LABELS, find_task
+from robot_il.spec import LABELS
+from robot_il.tasks import find_task
 
 MOST_EPISODES = 1_000_000
 """As many as the names of the logs can count."""

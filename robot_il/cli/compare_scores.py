@@ -25,7 +25,7 @@ from robot_il.learning.export import export_policy
 from robot_il.learning.least_squares import law_policy, same_law
 from robot_il.learning.runs import RunFolder, read_json
 from robot_il.learning.selection import fingerprint, held_out_errors
-from robot_il.spec import find_task, is_task
+from robot_il.tasks import find_task, is_task
 
 
 @dataclass(frozen=True)

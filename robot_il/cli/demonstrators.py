@@ -15,7 +15,8 @@ from robot_il.control.crashing import CrashingDriver
 from robot_il.control.lqr import STATE, lqr_gain, lqr_law, tolerated_torque_nm
 from robot_il.control.mpc import predictive
 from robot_il.robot import Robot
-from robot_il.spec import TORQUE_LIMIT_NM, Task
+from robot_il.spec import TORQUE_LIMIT_NM
+from robot_il.tasks import Task
 
 Make = Callable[[Robot, Task, int], Controller]
 MakeFirmware = Callable[[Robot, Task], Callable[[Board], Microcontroller]]

@@ -36,7 +36,8 @@ from robot_il.errors import ConfigError, LogError
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_RATE_HZ, Task
+from robot_il.spec import CONTROL_RATE_HZ
+from robot_il.tasks import Task
 
 
 @dataclass(frozen=True)

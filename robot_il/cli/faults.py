@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_il.errors import ConfigError
-from robot_il.spec import find_task
+from robot_il.tasks import find_task
 
 if TYPE_CHECKING:
     from firmware_bridge.hostlib import Board
     from firmware_bridge.microcontroller import Microcontroller
     from robot_il.cli.faults_verdict import Verdict
     from robot_il.control.controllers import Controller
-    from robot_il.spec import Task
+    from robot_il.tasks import Task
     from sim.faults import Case
 
 SEEDS = 3

@@ -26,7 +26,7 @@ from robot_il.control.posture import course_of
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
-from robot_il.spec import Task
+from robot_il.tasks import Task
 from sim.faults import Case
 
 OBSERVED = 2

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from robot_il.control.controllers import Controller
     from robot_il.robot import Robot
-    from robot_il.spec import Task
+    from robot_il.tasks import Task
 
 LONGEST_S = 600.0
 AFTER_S = 1.0
@@ -178,7 +178,7 @@ def _of_episode(args: argparse.Namespace, fps: int, size: tuple[int, int], secon
 def _driver(args: argparse.Namespace, robot: Robot) -> tuple[Controller, Task]:
     from robot_il.cli.policies import load_policy_controller
     from robot_il.control.lqr import lqr_law
-    from robot_il.spec import find_task
+    from robot_il.tasks import find_task
 
     if args.policy is not None:
         return load_policy_controller(args.policy, args.task)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from robot_il.cli.arguments import task_name
 from robot_il.cli.faults import add_fault_arguments, run_faults
-from robot_il.spec import Task, find_task
+from robot_il.tasks import Task, find_task
 
 if TYPE_CHECKING:
     from robot_il.control.controllers import Controller

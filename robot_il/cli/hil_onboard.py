@@ -22,7 +22,8 @@ from robot_il.control.sink import NullSink
 from robot_il.errors import PolicyError
 from robot_il.learning.export_c import MULTIPLY_ADDS_A_TICK
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, TICK_DTYPE, Task, find_task, is_task
+from robot_il.spec import TICK_DTYPE
+from robot_il.tasks import TASKS, Task, find_task, is_task
 from sim.conditions import Conditions, nominal, sample_conditions
 
 RATES_HZ = (200, 1000)

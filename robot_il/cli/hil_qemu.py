@@ -8,7 +8,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, cast
 
 from robot_il.errors import ConfigError, LinkError
-from robot_il.spec import CONTROL_RATE_HZ, Mode, Task
+from robot_il.spec import CONTROL_RATE_HZ, Mode
+from robot_il.tasks import Task
 
 if TYPE_CHECKING:
     from firmware_bridge.microcontroller import Microcontroller

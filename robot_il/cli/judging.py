@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_il.spec import Task
+from robot_il.tasks import Task
 from sim.twin import Truth
 
 REST_S = 0.5

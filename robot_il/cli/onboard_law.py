@@ -26,7 +26,8 @@ from robot_il.errors import PolicyError
 from robot_il.learning import c_text as c
 from robot_il.recording.chain import ON_BOARD
 from robot_il.robot import Robot
-from robot_il.spec import SPEC_HASH, TORQUE_LIMIT_NM, Task
+from robot_il.spec import SPEC_HASH, TORQUE_LIMIT_NM
+from robot_il.tasks import Task
 
 NAME = "lqr-onboard"
 EVERY_TICKS = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from robot_il.control.controllers import PolicyController
 from robot_il.control.onnx_policy import OnnxPolicy
 from robot_il.errors import PolicyError
-from robot_il.spec import TASKS, Task, find_task, is_task
+from robot_il.tasks import TASKS, Task, find_task, is_task
 
 
 def load_policy_controller(path: Path, task_name: str | None) -> tuple[PolicyController, Task]:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from robot_il.cli.arguments import add_drive_arguments, add_hand_arguments, task_name
-from robot_il.spec import LABELS, find_task
+from robot_il.spec import LABELS
+from robot_il.tasks import find_task
 
 UNLIMITED = 1_000_000
 """A demonstrator gets the robot back after every rescue; the rescue is marked, and is no demonstration."""

@@ -25,7 +25,8 @@ from robot_il.control.region_heights import Regions
 from robot_il.control.schedule import as_told
 from robot_il.learning.evaluation import wilson_interval
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import CONTROL_PERIOD_S, LIMITS, TASKS
+from robot_il.spec import CONTROL_PERIOD_S, LIMITS
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, sample_conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

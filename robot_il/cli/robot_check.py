@@ -19,7 +19,8 @@ from robot_il.errors import ConfigError
 from robot_il.robot import WHEEL_JOINTS, Robot
 from robot_il.robot_body import MAX_COM_OFFSET_RAD
 from robot_il.robot_postures import holding_torques_nm
-from robot_il.spec import LIMITS, TASKS
+from robot_il.spec import LIMITS
+from robot_il.tasks import TASKS
 from robot_il.urdf_chain import Shape
 
 OK, WARN, FAIL = "ok", "warn", "fail"

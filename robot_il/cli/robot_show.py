@@ -10,7 +10,8 @@ from robot_il.cli.robot_margins import catchable_lean_rad, delay_margin_s, torqu
 from robot_il.control.lqr import linear_dynamics, lqr_gain
 from robot_il.control.region_catch import loop_delay_s
 from robot_il.robot import LEG_JOINTS, Robot
-from robot_il.spec import LIMITS, TASKS, Param
+from robot_il.spec import LIMITS, Param
+from robot_il.tasks import TASKS
 
 TENTH_RAD = 0.1
 

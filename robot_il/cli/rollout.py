@@ -23,7 +23,8 @@ from robot_il.control.supervisor import Reason
 from robot_il.learning.evaluation import Episode
 from robot_il.recording.chain import made_on_board
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import CONTROL_RATE_HZ, Task
+from robot_il.spec import CONTROL_RATE_HZ
+from robot_il.tasks import Task
 from sim.conditions import Conditions, sample_conditions
 from sim.engine import DEFAULT_ENGINE
 from sim.lockstep import LockstepLink

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_il.learning.export import dataset_of, export_policy
     from robot_il.learning.runs import RunFolder
     from robot_il.learning.selection import checkpoints_of
-    from robot_il.spec import find_task, is_task
+    from robot_il.tasks import find_task, is_task
 
     if arguments.episodes < SCREENING_SHARE:
         raise ConfigError(f"at least {SCREENING_SHARE} episodes", f"--episodes {arguments.episodes}", "ask for more")
@@ -118,7 +118,7 @@ def _in_twin(arguments: argparse.Namespace, task: str, found: Sequence[Checkpoin
     from robot_il.cli.candidates import candidates_for
     from robot_il.cli.rollout import Rollout
     from robot_il.learning.export import export_policy
-    from robot_il.spec import find_task
+    from robot_il.tasks import find_task
 
     with TemporaryDirectory() as folder:
         files = {Path(folder) / f"{number}.onnx": each for number, each in enumerate(found)}

@@ -42,7 +42,8 @@ from robot_il.recording.operations import EPISODE_EVENT, well_formed
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_RATE_HZ, TASKS, find_task
+from robot_il.spec import CONTROL_RATE_HZ
+from robot_il.tasks import TASKS, find_task
 
 LQR = "lqr"
 """What stands for a policy where the LQR is to drive in one's place."""

@@ -9,7 +9,8 @@ from robot_il.control.controllers import LinearController
 from robot_il.control.guard import GuardLimits
 from robot_il.control.lqr import GRAVITY_M_S2, lqr_gain
 from robot_il.robot import Robot
-from robot_il.spec import CONTROL_RATE_HZ, TASKS
+from robot_il.spec import CONTROL_RATE_HZ
+from robot_il.tasks import TASKS
 from sim.excitation import LARGEST_NM, Excitation, ExcitedController
 
 SHARE = 0.2

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from robot_il.cli import twin_compare, twin_engines
 from robot_il.cli.arguments import add_engine, add_randomise, task_name
 from robot_il.errors import ConfigError
-from robot_il.spec import SPEC_HASH, find_task
+from robot_il.spec import SPEC_HASH
+from robot_il.tasks import find_task
 
 if TYPE_CHECKING:
     from robot_il.robot import Robot

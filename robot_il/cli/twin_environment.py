@@ -19,7 +19,8 @@ from robot_il.learning.build import ACTION_SOURCES, CONTROLLER, REPORTED_NEXT
 from robot_il.learning.dataset import Dataset
 from robot_il.learning.environment import Actor, Environment, Experience
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, TASKS, TICK_DTYPE, TORQUE_LIMIT_NM, WHEEL_TORQUE, Task, find_task, is_task
+from robot_il.spec import CONTROL_PERIOD_S, TICK_DTYPE, TORQUE_LIMIT_NM, WHEEL_TORQUE
+from robot_il.tasks import TASKS, Task, find_task, is_task
 from sim.ride import TRAINING_DRAWS
 
 

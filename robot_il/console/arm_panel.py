@@ -12,7 +12,7 @@ from serial.tools import list_ports
 from robot_il.console.theme import figure, set_tone
 from robot_il.console.visit import Visit
 from robot_il.control.teleop import ASSISTS, MODES
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 
 if TYPE_CHECKING:
     from robot_il.console.folders import Folders

@@ -8,6 +8,8 @@ import platform
 from functools import cache
 from pathlib import Path
 
+_SHARED = ("spec.py", "tasks.py")
+"""Beside the control side, and part of what it computes."""
 _PACKAGES = ("numpy", "scipy", "onnxruntime")
 """Compute in the control path."""
 
@@ -24,9 +26,9 @@ def build_identity() -> str:
 
 
 def identity_of(folder: Path, executing: tuple[str, ...]) -> str:
-    """SHA-256 of the sources in a folder, of the spec beside it, and of the names of what executes them."""
+    """SHA-256 of the sources in a folder, of spec and tasks beside it, and of the names of what executes them."""
     digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.py"), folder.parent / "spec.py"]):
+    for path in sorted([*folder.glob("*.py"), *(folder.parent / name for name in _SHARED)]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     for part in executing:
         digest.update(part.encode() + b"\0")

@@ -13,7 +13,8 @@ import numpy as np
 
 from robot_il.control.device import State
 from robot_il.control.schedule import Schedule
-from robot_il.spec import CONTROL_RATE_HZ, TORQUE_LIMIT_NM, Task, find_task
+from robot_il.spec import CONTROL_RATE_HZ, TORQUE_LIMIT_NM
+from robot_il.tasks import Task, find_task
 
 SCHEDULE = "over_height"
 """What an identity calls the table of a law whose figures go with the height."""

@@ -13,7 +13,7 @@ from robot_il.control.device import State
 from robot_il.control.lqr import STATE, solve_lqr
 from robot_il.control.schedule import Schedule, scheduled
 from robot_il.robot import Robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 
 NAME = "fallback"
 MOVING = ("pitch", "pitch_rate", "velocity")

@@ -13,7 +13,8 @@ from robot_il.control.controllers import LinearController, ScheduledController
 from robot_il.control.schedule import scheduled
 from robot_il.errors import ConfigError
 from robot_il.robot import GRAVITY_M_S2, Pendulum, Robot
-from robot_il.spec import CONTROL_PERIOD_S, Task
+from robot_il.spec import CONTROL_PERIOD_S
+from robot_il.tasks import Task
 
 STATE = ("pitch", "pitch_rate", "position", "velocity")
 NOT_FED_BACK = ("yaw_rate", "height")

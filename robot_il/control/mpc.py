@@ -26,7 +26,8 @@ from robot_il.control.pendulum import NonlinearPendulum
 from robot_il.control.region_catch import loop_delay_s
 from robot_il.control.schedule import Schedule, scheduled
 from robot_il.robot import Pendulum, Robot
-from robot_il.spec import CONTROL_PERIOD_S, LIMITS, Task
+from robot_il.spec import CONTROL_PERIOD_S, LIMITS
+from robot_il.tasks import Task
 
 NAME = "mpc"
 STEPS_S = (*(0.005,) * 6, *(0.01,) * 7, *(0.02,) * 10, *(0.04,) * 10)

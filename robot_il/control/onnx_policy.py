@@ -18,7 +18,7 @@ from robot_il.control.policy_metadata import (
     content_hash,
 )
 from robot_il.errors import PolicyError
-from robot_il.spec import Task
+from robot_il.tasks import Task
 
 MAX_FILE_BYTES = 64 * 2**20
 WARM_UP_CALLS = 200

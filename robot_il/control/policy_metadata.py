@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from robot_il.errors import PolicyError
-from robot_il.spec import CONTROL_PERIOD_S, SIGNALS, SPEC_HASH, WHEEL_TORQUE, Task
+from robot_il.spec import CONTROL_PERIOD_S, SIGNALS, SPEC_HASH, WHEEL_TORQUE
+from robot_il.tasks import Task
 
 POLICY_FORMAT = 1
 DESCRIPTION_KEY = "robot_il.description"
@@ -65,7 +66,7 @@ class PolicyMetadata:
     """Where a policy comes from and where it belongs.
 
     Attributes:
-        task: a name that ``spec.find_task`` knows, "" for one trained on foreign data.
+        task: a name that ``tasks.find_task`` knows, "" for one trained on foreign data.
         spec_hash: of the spec its data were recorded under, "" for foreign data.
         observation: the inputs, in order.
         action: the outputs with their limits.

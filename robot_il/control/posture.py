@@ -11,7 +11,7 @@ import numpy as np
 
 from robot_il.control.device import State
 from robot_il.robot import Robot
-from robot_il.spec import Task
+from robot_il.tasks import Task
 
 HEIGHT_TASK = "height"
 SETTLE_S = 1.0

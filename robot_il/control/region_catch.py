@@ -18,7 +18,8 @@ from robot_il.control.fallback import cost_from_anywhere, place_to_rest
 from robot_il.control.guard import GuardLimits
 from robot_il.control.lqr import GRAVITY_M_S2, solve_lqr
 from robot_il.robot import Robot
-from robot_il.spec import CONTROL_PERIOD_S, FIRMWARE_RATE_HZ, LIMITS, TASKS, TICKS_PER_STATE
+from robot_il.spec import CONTROL_PERIOD_S, FIRMWARE_RATE_HZ, LIMITS, TICKS_PER_STATE
+from robot_il.tasks import TASKS
 
 STEP_S = 1.0 / FIRMWARE_RATE_HZ
 SETTLE_S = 3.0

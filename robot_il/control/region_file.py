@@ -15,7 +15,8 @@ from robot_il.control.region import RECOMPUTE
 from robot_il.control.region_heights import Regions
 from robot_il.errors import ConfigError
 from robot_il.robot import PROFILES, Robot
-from robot_il.spec import CONTROL_RATE_HZ, LIMITS, TASKS
+from robot_il.spec import CONTROL_RATE_HZ, LIMITS
+from robot_il.tasks import TASKS
 
 FORMAT = 2
 """Format 1 knew one height only."""

@@ -26,7 +26,8 @@ from robot_il.control.region_heights import Regions
 from robot_il.control.schedule import as_told
 from robot_il.errors import ConfigError
 from robot_il.robot import Robot
-from robot_il.spec import CONTROL_PERIOD_S, LIMITS, TASKS, TORQUE_LIMIT_NM
+from robot_il.spec import CONTROL_PERIOD_S, LIMITS, TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS
 
 SAFETY_FACTOR = 0.9
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)

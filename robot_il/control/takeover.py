@@ -13,7 +13,8 @@ from robot_il.control.device import State
 from robot_il.control.lqr import driven_dynamics, lqr_gain
 from robot_il.control.schedule import scheduled
 from robot_il.robot import Robot
-from robot_il.spec import CONTROL_RATE_HZ, TASKS
+from robot_il.spec import CONTROL_RATE_HZ
+from robot_il.tasks import TASKS
 
 LARGEST_VELOCITY_M_S = 0.5
 VELOCITY_SLEW_M_S2 = 0.5

@@ -17,19 +17,8 @@ from robot_il.learning.episodes import Episode, assemble, first_transitions, spl
 from robot_il.recording.chain import ON_BOARD, made_on_board
 from robot_il.recording.evidence import stretches
 from robot_il.recording.reader import Log
-from robot_il.spec import (
-    CONTROL_PERIOD_S,
-    LABELS,
-    SIGNALS,
-    SPEC_HASH,
-    TASKS,
-    WHEEL_TORQUE,
-    Fault,
-    Mode,
-    Task,
-    find_task,
-    is_task,
-)
+from robot_il.spec import CONTROL_PERIOD_S, LABELS, SIGNALS, SPEC_HASH, WHEEL_TORQUE, Fault, Mode
+from robot_il.tasks import TASKS, Task, find_task, is_task
 
 __all__ = ["ACTION_SOURCES", "Request", "build_dataset", "episodes_of_log"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from robot_il.errors import DataError
-from robot_il.spec import LABELS, TASKS, is_task
+from robot_il.spec import LABELS
+from robot_il.tasks import TASKS, is_task
 
 ACTION_SOURCES: Final = {
     "intent": ("intent",),
@@ -32,7 +33,7 @@ class Request:
 
     Attributes:
         logs: the files of each label, in order; the label holds whatever the episodes in them carry.
-        task: a name that ``spec.find_task`` knows; None for the one that all episodes name.
+        task: a name that ``tasks.find_task`` knows; None for the one that all episodes name.
         action: key of ``ACTION_SOURCES``.
         held_out_fraction: share of each label to keep from training, in [0, 1).
         seed: of the split.

@@ -79,7 +79,7 @@ class DatasetInfo:
     """Everything about a dataset but its rows.
 
     Attributes:
-        task: a name that ``spec.find_task`` knows, or "" for foreign data.
+        task: a name that ``tasks.find_task`` knows, or "" for foreign data.
         observation: the S observed signals, in column order.
         action: the A dimensions of the action with their limits.
         action_source: which link of the action chain the action is (``sent``, ``applied``, ...), "" for foreign data.

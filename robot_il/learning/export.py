@@ -38,7 +38,7 @@ from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.problem import Problem
 from robot_il.learning.registry import find_method
 from robot_il.learning.runs import RunFolder, code_identity, read_tensors
-from robot_il.spec import find_task
+from robot_il.tasks import find_task
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Raw observations (N, S) to actions (N, A)."""

@@ -18,7 +18,7 @@ from robot_il.control.policy_metadata import TOLERANCE, PolicyMetadata
 from robot_il.errors import PolicyError
 from robot_il.learning import c_text as c
 from robot_il.learning.policy_weights import MAX_LAYERS, PolicyWeights
-from robot_il.spec import is_task
+from robot_il.tasks import is_task
 
 HEADER = "policy.h"
 SOURCE = "policy.c"

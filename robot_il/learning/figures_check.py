@@ -14,7 +14,8 @@ from robot_il.learning.figures import COLOURS, LABEL_COLOURS, WIDTH_IN
 from robot_il.recording.check_episodes import EpisodeReport
 from robot_il.recording.coverage import PLANE_CELLS, WORKING_RANGE
 from robot_il.recording.scores import ABOUT
-from robot_il.spec import LABELS, SIGNALS, find_task
+from robot_il.spec import LABELS, SIGNALS
+from robot_il.tasks import find_task
 
 SHOWN: Final = (
     "upright_s",

@@ -14,7 +14,8 @@ from robot_il.learning.figures_log_marks import Mark, Stretch, drivers, marks
 from robot_il.recording.episodes import Episode
 from robot_il.recording.evidence import steps
 from robot_il.recording.reader import Log
-from robot_il.spec import LIMITS, TORQUE_LIMIT_NM, Task, find_task
+from robot_il.spec import LIMITS, TORQUE_LIMIT_NM
+from robot_il.tasks import Task, find_task
 
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY, _BROWN, _GREY = COLOURS
 _LETTERS: Final = 0.0082

@@ -16,7 +16,8 @@ from robot_il.learning.environment import Environment
 from robot_il.learning.preferences import Preferences
 from robot_il.learning.rows import Rows
 from robot_il.learning.scaling import ActionScaling, StateScaling, channel_scale
-from robot_il.spec import LABELS, find_task, is_task
+from robot_il.spec import LABELS
+from robot_il.tasks import find_task, is_task
 
 MARGIN = 0.5
 """A rollout may leave the recorded range of a channel by this share of it."""

@@ -158,7 +158,7 @@ def code_identity() -> dict[str, str]:
     """The installed version, and a hash of every source file that training depends on."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*package.rglob("*.py"), package.parent / "spec.py"]):
+    for path in sorted([*package.rglob("*.py"), package.parent / "spec.py", package.parent / "tasks.py"]):
         digest.update(path.relative_to(package.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return {"version": importlib.metadata.version("robot-il"), "hash": digest.hexdigest()}
 

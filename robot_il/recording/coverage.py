@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 
 from robot_il.recording.reader import Log
-from robot_il.spec import Task, find_task
+from robot_il.tasks import Task, find_task
 
 WORKING_RANGE: Final = {"pitch": 0.5, "pitch_rate": 3.0, "position": 2.0, "velocity": 1.5}
 """Largest magnitude of each signal in its unit that a demonstration is expected to visit.
 
-Lean and distance are the bounds of the task ``stand`` (``spec.TASKS``); the rates are the edge of the region from which
-the fallback catches the reference robot. Beyond it lies what nobody could demonstrate. Turning and height have no
-range: the heading hold and the legs see to them, whoever drives.
+Lean and distance are the bounds of the task ``stand`` (``tasks.TASKS``); the rates are the edge of the region from
+which the fallback catches the reference robot. Beyond it lies what nobody could demonstrate. Turning and height have
+no range: the heading hold and the legs see to them, whoever drives.
 """
 PLANE_CELLS: Final = 16
 """Cells along each side of a plane of two signals."""

@@ -28,7 +28,7 @@ class Episode:
         id: its name in this log.
         start_ns: time of its first instant, in ns.
         stop_ns: time of the first instant after it, in ns; None while it is being recorded.
-        task: a name that ``spec.find_task`` knows.
+        task: a name that ``tasks.find_task`` knows.
         mode: who drove: ``direct``, ``assisted``, ``shared``, or the controller's name.
         label: one of ``spec.LABELS``.
         labelled_by: ``person``, ``proposal`` or ``recording``; empty where nobody set the label.

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from robot_il.errors import LogError
-from robot_il.spec import LABELS, TASKS, is_task
+from robot_il.spec import LABELS
+from robot_il.tasks import TASKS, is_task
 
 EPISODE_EVENT: Final = "episode"
 """Name of the events of a log that carry an operation."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from robot_il.control.supervisor import Reason
 from robot_il.recording.evidence import stretches
-from robot_il.spec import LIMITS, TORQUE_LIMIT_NM, Fault, Mode, find_task, is_task
+from robot_il.spec import LIMITS, TORQUE_LIMIT_NM, Fault, Mode
+from robot_il.tasks import find_task, is_task
 
 UNDESIRABLE: Final = "undesirable"
 UNLABELED: Final = "unlabeled"
@@ -39,7 +40,7 @@ def propose(
     Args:
         ticks: (T,) of ``spec.TICK_DTYPE``, the episode's.
         events: the episode's events, each with ``name`` and ``detail``.
-        task: a name that ``spec.find_task`` knows, whose tilt counts as a fall; without one the MCU's limit does.
+        task: a name that ``tasks.find_task`` knows, whose tilt counts as a fall; without one the MCU's limit does.
 
     Returns:
         ``("undesirable", reasons)`` where there is a reason, else ``("unlabeled", [])``: that nothing went wrong makes

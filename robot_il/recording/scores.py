@@ -18,7 +18,8 @@ from robot_il.recording.motion import unbroken
 from robot_il.recording.reader import Log
 from robot_il.recording.smoothness import spectral_arc_length, windows
 from robot_il.robot import load_robot
-from robot_il.spec import TORQUE_LIMIT_NM, Fault, find_task
+from robot_il.spec import TORQUE_LIMIT_NM, Fault
+from robot_il.tasks import find_task
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from robot_il.errors import ConfigError, LogError
-from robot_il.spec import CONTROL_RATE_HZ, LABELS, LOOP_RATES_HZ, find_task
+from robot_il.spec import CONTROL_RATE_HZ, LABELS, LOOP_RATES_HZ
+from robot_il.tasks import find_task
 
 MAX_SESSION_BYTES = 256 * 1024
 """Bound on the JSON text of a session, writing and reading."""
@@ -18,7 +19,7 @@ class Session:
     """Who recorded what, with which settings.
 
     Attributes:
-        task: a name that ``spec.find_task`` knows.
+        task: a name that ``tasks.find_task`` knows.
         label: one of ``spec.LABELS``; a later label message in the log overrides it.
         controller: what drove: at least ``name``; further settings as it likes.
         device: the robot or twin: identity, port.

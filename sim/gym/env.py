@@ -15,7 +15,8 @@ from robot_il.control.controllers import observer
 from robot_il.control.shaping import limits_for
 from robot_il.errors import ConfigError
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, LIMITS, SIGNALS, find_task
+from robot_il.spec import CONTROL_PERIOD_S, CONTROL_RATE_HZ, LIMITS, SIGNALS
+from robot_il.tasks import find_task
 from sim.conditions import Conditions, nominal, sample_conditions
 from sim.curriculum import check_difficulty, eased
 from sim.engine import DEFAULT_ENGINE, check_engine
@@ -44,7 +45,7 @@ class TwinEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     that no evaluation draws. Everything is a function of the draws and the actions, bit for bit.
 
     Args:
-        task: name of a task, as for ``spec.find_task``.
+        task: name of a task, as for ``tasks.find_task``.
         robot: name or path of the robot profile.
         engine: of the physics, one of ``sim.engine.ENGINES``.
         seconds: after which an episode is truncated.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium
 
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 
 NAMESPACE = "robot_il"
 VERSION = 0
@@ -14,7 +14,7 @@ def env_id(task_name: str) -> str:
     """Gymnasium's name for a task: ``drive_turn`` is ``robot_il/DriveTurn-v0``.
 
     Args:
-        task_name: key of ``spec.TASKS``.
+        task_name: key of ``tasks.TASKS``.
     """
     return f"{NAMESPACE}/{''.join(word.capitalize() for word in task_name.split('_'))}-v{VERSION}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robot_il.control.lqr import STATE, TOLERATED, TOLERATED_TORQUE_NM
 from robot_il.robot import Robot
-from robot_il.spec import Task
+from robot_il.tasks import Task
 from sim.twin import Truth
 
 TOLERATED_YAW_RATE_RAD_S = 0.5

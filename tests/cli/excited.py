@@ -9,7 +9,7 @@ from robot_il.cli.collecting import record_episode
 from robot_il.cli.rollout import Rollout
 from robot_il.control.controllers import LinearController
 from robot_il.control.lqr import lqr_gain
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.conditions import nominal
 from sim.excitation import Excitation, ExcitedController
 

@@ -10,7 +10,7 @@ from firmware_bridge.microcontroller import Microcontroller
 from robot_il.cli.faults_flight import Sight, fly
 from robot_il.cli.faults_host import Plan
 from robot_il.cli.faults_verdict import Verdict, judge
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.fault_scene import Fault
 from sim.faults import OUTCOMES, Case
 

@@ -21,7 +21,8 @@ from robot_il.control.teleop import Stick, Teleop
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, HandDevice
+from robot_il.spec import HandDevice
+from robot_il.tasks import TASKS
 from sim.conditions import nominal
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

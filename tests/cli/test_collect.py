@@ -15,7 +15,8 @@ from robot_il.cli.rollout import Rollout
 from robot_il.errors import LogError
 from robot_il.learning.build import Request, build_dataset
 from robot_il.recording.reader import read_log
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import LABELS
+from robot_il.tasks import TASKS
 from tests.cli.processes import wait_for
 
 SHORT = ("--episodes", "2", "--seconds", "0.5", "--workers", "1")

@@ -22,7 +22,8 @@ from robot_il.learning.episodes import Episode, assemble
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.learning.runs import RunFolder
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, TORQUE_LIMIT_NM
+from robot_il.spec import TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS
 from tests.cli.processes import wait_for
 from tests.learning.pendulum import pendulum_dataset, saved
 

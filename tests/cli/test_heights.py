@@ -25,7 +25,8 @@ from robot_il.recording.reader import read_log
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
-from robot_il.spec import LIMITS, TASKS
+from robot_il.spec import LIMITS
+from robot_il.tasks import TASKS
 from sim.conditions import sample_conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

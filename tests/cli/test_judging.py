@@ -8,7 +8,7 @@ from robot_il.cli.judging import NEAR_1, REST_M_S, REST_RAD, REST_S, SETTLE_S, j
 from robot_il.cli.rollout import Rollout
 from robot_il.control.controllers import LinearController
 from robot_il.control.lqr import lqr_gain, lqr_law
-from robot_il.spec import TASKS, find_task
+from robot_il.tasks import TASKS, find_task
 from sim.conditions import nominal
 from sim.twin import Truth
 

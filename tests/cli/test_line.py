@@ -16,7 +16,7 @@ from robot_il.learning.evaluation import Episode
 from robot_il.recording.reader import read_log
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.conditions import nominal
 
 STAND = TASKS["stand"]

@@ -17,7 +17,7 @@ from robot_il.cli.rollout import Rollout
 from robot_il.errors import ConfigError, LogError
 from robot_il.recording.check import check
 from robot_il.recording.reader import read_log
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from tests.recording.conftest import names, plausible_ticks, write_log
 from tests.recording.driving import driving_ticks
 from tests.recording.episode_logs import recorded, write_session

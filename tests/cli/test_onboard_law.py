@@ -18,7 +18,7 @@ from robot_il.recording.check import check
 from robot_il.recording.reader import read_log
 from robot_il.recording.scores import score
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from tests.control.test_mpc import state
 from tests.firmware_bridge.image_tools import needs_image
 

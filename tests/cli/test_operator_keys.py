@@ -26,7 +26,7 @@ from robot_il.recording.reader import read_log
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from tests.scripted_robot import GAIN, PERIOD_NS, MemorySink, ScriptedRobot
 
 

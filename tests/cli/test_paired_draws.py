@@ -12,7 +12,7 @@ from robot_il.cli.collecting import Collection, collect
 from robot_il.cli.main import main
 from robot_il.cli.rollout import Rollout
 from robot_il.recording.reader import read_log
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.randomisation import WIDTHS
 
 STAND = TASKS["stand"]

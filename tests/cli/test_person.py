@@ -20,7 +20,8 @@ from robot_il.errors import ConfigError
 from robot_il.learning.build import Request, build_dataset
 from robot_il.recording.reader import read_log
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, HandDevice
+from robot_il.spec import HandDevice
+from robot_il.tasks import TASKS
 from tests.cli.hand_flights import fly, pushed
 
 REST = pushed(deadman=False)

@@ -22,7 +22,8 @@ from robot_il.errors import ConfigError
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
 from robot_il.robot import PROFILES, load_robot
-from robot_il.spec import CONTROL_PERIOD_S, TASKS
+from robot_il.spec import CONTROL_PERIOD_S
+from robot_il.tasks import TASKS
 from sim.conditions import sample_conditions
 
 from ..control.test_guard import state

@@ -16,7 +16,8 @@ from robot_il.control.lqr import discretise, linear_dynamics, lqr_gain
 from robot_il.control.region_catch import loop_delay_s
 from robot_il.errors import ConfigError
 from robot_il.robot import PROFILES, Robot, load_robot
-from robot_il.spec import LIMITS, TASKS
+from robot_il.spec import LIMITS
+from robot_il.tasks import TASKS
 from robot_il.urdf import read_urdf
 from tests.test_urdf_zoo import CASTER, X_IS_LEFT, Y_IS_UP
 from tests.zoo import Drawing, write_robot, write_stl

@@ -12,7 +12,7 @@ from robot_il.cli.main import main
 from robot_il.learning.dataset import load_dataset
 from robot_il.recording.reader import read_log
 from robot_il.robot import load_robot
-from robot_il.spec import find_task
+from robot_il.tasks import find_task
 
 TASKS = ("drive@0.4", "drive_turn", "height")
 

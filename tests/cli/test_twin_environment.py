@@ -14,7 +14,8 @@ from robot_il.control.guard import GuardLimits
 from robot_il.control.lqr import lqr_gain
 from robot_il.errors import ConfigError, TrainingError
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, STATE_SIGNALS, TASKS
+from robot_il.spec import CONTROL_PERIOD_S, STATE_SIGNALS
+from robot_il.tasks import TASKS
 from sim.ride import TRAINING_DRAWS
 from tests.learning.pendulum import pendulum_dataset, saved
 

@@ -22,7 +22,7 @@ from robot_il.control.device import Device
 from robot_il.control.lqr import lqr_gain, lqr_law
 from robot_il.control.mpc import predictive
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.conditions import nominal
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

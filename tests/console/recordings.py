@@ -16,7 +16,8 @@ from robot_il.cli.rollout import Rollout
 from robot_il.recording.log_writer import LogFile, LogWriter
 from robot_il.recording.reader import read_log
 from robot_il.recording.session import Session
-from robot_il.spec import SPEC_HASH, TASKS
+from robot_il.spec import SPEC_HASH
+from robot_il.tasks import TASKS
 
 SECONDS = 3.0
 BEGIN_NS = 10**13

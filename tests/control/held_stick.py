@@ -7,7 +7,8 @@ from robot_il.control.device import State
 from robot_il.control.operator import Hand
 from robot_il.control.teleop import Stick, Teleop
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, HandDevice
+from robot_il.spec import HandDevice
+from robot_il.tasks import TASKS
 from tests.scripted_robot import GAIN, PERIOD_NS, MemorySink
 
 STILL = State(**dict.fromkeys(State._fields, 0))

@@ -26,7 +26,8 @@ from robot_il.control.region_file import load_region
 from robot_il.control.schedule import as_told
 from robot_il.errors import ArmingError
 from robot_il.robot import load_robot
-from robot_il.spec import LIMITS, TASKS, Fault, Mode
+from robot_il.spec import LIMITS, Fault, Mode
+from robot_il.tasks import TASKS
 from tests.scripted_robot import GAIN
 
 HEIGHT_M = as_told(load_robot().height_m)

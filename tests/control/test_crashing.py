@@ -9,7 +9,8 @@ from robot_il.control.controllers import LinearController
 from robot_il.control.crashing import EARLIEST_S, LATEST_S, STRONGEST, WEAKEST, CrashingDriver
 from robot_il.control.lqr import lqr_gain, lqr_law
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_RATE_HZ, TASKS
+from robot_il.spec import CONTROL_RATE_HZ
+from robot_il.tasks import TASKS
 from tests.control.test_mpc import state
 
 TASK = TASKS["stand"]

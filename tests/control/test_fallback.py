@@ -12,7 +12,7 @@ from robot_il.control.fallback import Fallback, cost_from_anywhere, fallback_fro
 from robot_il.control.lqr import lqr_gain, solve_lqr
 from robot_il.control.schedule import as_told
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 
 from .test_guard import HEIGHT_M, state
 

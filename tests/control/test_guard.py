@@ -14,7 +14,8 @@ from robot_il.control.schedule import as_told
 from robot_il.control.shaping import LARGEST_YAW_LAG_RAD
 from robot_il.control.supervisor import Reason, SupervisorState
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS, TASKS, TORQUE_LIMIT_NM, Mode
+from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS, TORQUE_LIMIT_NM, Mode
+from robot_il.tasks import TASKS
 
 STAND = TASKS["stand"]
 HEIGHT_M = as_told(load_robot().height_m)

@@ -11,7 +11,8 @@ from robot_il.control.guard import Guard, GuardLimits
 from robot_il.control.loop import ControlLoop
 from robot_il.control.replay import recorded_intent, replay
 from robot_il.control.supervisor import SupervisorState
-from robot_il.spec import TASKS, TICK_DTYPE, Mode
+from robot_il.spec import TICK_DTYPE, Mode
+from robot_il.tasks import TASKS
 from tests.scripted_robot import GAIN, MemorySink, ScriptedRobot
 
 STAND = TASKS["stand"]

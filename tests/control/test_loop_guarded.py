@@ -12,7 +12,7 @@ from robot_il.control.loop import OPERATOR_LOST_NS, OPERATOR_SILENT_NS, STALE_NS
 from robot_il.control.region import Region
 from robot_il.control.replay import replay
 from robot_il.control.supervisor import SupervisorState
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from tests.scripted_robot import GAIN, MemorySink, ScriptedRobot
 
 from .test_loop import lqr, ticks_of

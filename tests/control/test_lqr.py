@@ -22,7 +22,8 @@ from robot_il.control.lqr import (
 from robot_il.control.schedule import as_told
 from robot_il.errors import ConfigError
 from robot_il.robot import Pendulum, load_robot
-from robot_il.spec import CONTROL_PERIOD_S, TASKS, find_task
+from robot_il.spec import CONTROL_PERIOD_S
+from robot_il.tasks import TASKS, find_task
 
 from .test_guard import state
 

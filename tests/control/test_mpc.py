@@ -15,7 +15,8 @@ from robot_il.control.mpc import PredictiveController, predictive
 from robot_il.control.pendulum import NonlinearPendulum
 from robot_il.errors import ConfigError
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS, TASKS, find_task
+from robot_il.spec import CONTROL_PERIOD_S, LIMITS, STATE_SIGNALS
+from robot_il.tasks import TASKS, find_task
 
 ROBOTS = ("reference", "two_wheeled")
 SLEW_NM = GuardLimits().torque_slew_nm_s * CONTROL_PERIOD_S

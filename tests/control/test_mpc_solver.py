@@ -13,7 +13,7 @@ from robot_il.control.mpc import predictive
 from robot_il.control.mpc_solver import Solver
 from robot_il.control.pendulum import NonlinearPendulum
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 
 ROBOTS = ("reference", "two_wheeled")
 STAND = TASKS["stand"]

@@ -21,7 +21,8 @@ from robot_il.control.policy_metadata import (
     with_content_hash,
 )
 from robot_il.errors import PolicyError
-from robot_il.spec import SIGNALS, SPEC_HASH, TASKS, TORQUE_LIMIT_NM
+from robot_il.spec import SIGNALS, SPEC_HASH, TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS
 
 STAND = TASKS["stand"]
 GAINS = np.array([-40.0, -6.0, -2.0, -3.0], dtype=np.float32)

@@ -12,7 +12,7 @@ from robot_il.control.loop import ControlLoop
 from robot_il.control.posture import LONGEST_S, SETTLE_S, SHORTEST_S, Course, HeightProgram, course_of, height_to_send
 from robot_il.control.replay import replay
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, find_task
+from robot_il.tasks import TASKS, find_task
 from tests.control.test_loop import lqr, ticks_of
 from tests.scripted_robot import MemorySink, ScriptedRobot
 

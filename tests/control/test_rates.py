@@ -17,7 +17,8 @@ from robot_il.control.lqr import lqr_gain
 from robot_il.control.supervisor import SupervisorState
 from robot_il.errors import ProtocolError
 from robot_il.robot import load_robot
-from robot_il.spec import LOOP_RATES_HZ, TASKS, Mode
+from robot_il.spec import LOOP_RATES_HZ, Mode
+from robot_il.tasks import TASKS
 from sim.conditions import nominal, sample_conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

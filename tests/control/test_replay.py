@@ -113,11 +113,12 @@ def test_a_log_names_the_build_that_wrote_it():
     assert re.fullmatch("[0-9a-f]{64}", build_identity())
 
 
-@pytest.mark.parametrize("name", ["control/guard.py", "spec.py"])
+@pytest.mark.parametrize("name", ["control/guard.py", "spec.py", "tasks.py"])
 def test_the_identity_moves_with_any_source_and_with_what_executes_it(tmp_path, name):
     package = Path(build.__file__).parents[1]
     shutil.copytree(package / "control", tmp_path / "control", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(package / "spec.py", tmp_path)
+    for shared in ("spec.py", "tasks.py"):
+        shutil.copy(package / shared, tmp_path)
     before = identity_of(tmp_path / "control", ("3.11", "x"))
     assert identity_of(package / "control", ("3.11", "x")) == before
     assert identity_of(tmp_path / "control", ("3.11", "y")) != before

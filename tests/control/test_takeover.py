@@ -18,7 +18,8 @@ from robot_il.control.teleop import GIVE_BACK_S
 from robot_il.learning.build import Request, build_dataset
 from robot_il.recording.reader import read_log
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_RATE_HZ, TASKS, TORQUE_LIMIT_NM
+from robot_il.spec import CONTROL_RATE_HZ, TORQUE_LIMIT_NM
+from robot_il.tasks import TASKS
 from tests.cli.hand_flights import fly, pushed
 
 TASK = TASKS["drive"]

@@ -29,7 +29,7 @@ from robot_il.control.teleop import (
 )
 from robot_il.errors import ConfigError
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from tests.control.held_stick import POLICY_NM, STILL, Driven, Held, Policy
 from tests.scripted_robot import PERIOD_NS, MemorySink
 

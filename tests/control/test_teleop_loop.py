@@ -14,7 +14,8 @@ from robot_il.control.operator import Hand
 from robot_il.control.supervisor import SupervisorState
 from robot_il.control.teleop import GIVE_BACK_S, LARGEST_YAW_RATE_RAD_S, MODES, Stick, Teleop
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, TICK_DTYPE, HandDevice
+from robot_il.spec import TICK_DTYPE, HandDevice
+from robot_il.tasks import TASKS
 from tests.control.held_stick import Held
 from tests.scripted_robot import GAIN, MemorySink, ScriptedRobot
 

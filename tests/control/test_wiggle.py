@@ -13,7 +13,8 @@ from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.wiggle import LARGEST_NUDGE_NM, Nudges, Tip, judge, judge_tip, nudge, nudge_nm, watch_tip
 from robot_il.errors import LinkError
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import TASKS, Mode
+from robot_il.spec import Mode
+from robot_il.tasks import TASKS
 from sim.conditions import nominal
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

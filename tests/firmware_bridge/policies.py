@@ -12,7 +12,8 @@ from robot_il.control.policy_metadata import PolicyMetadata, PolicySignal
 from robot_il.learning.export import write_policy
 from robot_il.learning.policy_weights import PolicyWeights
 from robot_il.robot import load_robot
-from robot_il.spec import SIGNALS, SPEC_HASH, TASKS, TORQUE_LIMIT_NM, WHEEL_TORQUE, Task
+from robot_il.spec import SIGNALS, SPEC_HASH, TORQUE_LIMIT_NM, WHEEL_TORQUE
+from robot_il.tasks import TASKS, Task
 
 
 def lqr_network(task: Task, hidden: int = 16, activation: str = "relu", strength: float = 1.0) -> PolicyWeights:

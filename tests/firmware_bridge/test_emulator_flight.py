@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from robot_il.cli.main import main
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from tests.firmware_bridge.image_tools import reason_without
 
 if reason_without():

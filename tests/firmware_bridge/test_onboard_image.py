@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from robot_il.errors import PolicyError
-from robot_il.spec import TASKS, Mode
+from robot_il.spec import Mode
+from robot_il.tasks import TASKS
 from tests.firmware_bridge.conftest import BOARD
 from tests.firmware_bridge.image_tools import reason_without
 from tests.firmware_bridge.policies import lqr_policy_file

@@ -10,7 +10,8 @@ import numpy as np
 from robot_il.learning.dataset import Channel, Dataset, save_dataset
 from robot_il.learning.environment import Actor, Environment, Experience
 from robot_il.learning.episodes import Episode, assemble
-from robot_il.spec import SPEC_HASH, TASKS, WHEEL_TORQUE
+from robot_il.spec import SPEC_HASH, WHEEL_TORQUE
+from robot_il.tasks import TASKS
 
 PERIOD_S = 0.005
 GAIN = np.array([[40.0, 8.0, 4.0, 8.0]])

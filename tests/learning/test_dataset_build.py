@@ -7,7 +7,8 @@ from robot_il.errors import DataError, LogError
 from robot_il.learning.build import ACTION_SOURCES, Request, build_dataset, episodes_of_log
 from robot_il.learning.dataset import save_dataset
 from robot_il.recording.reader import read_log
-from robot_il.spec import TASKS, Fault, Mode
+from robot_il.spec import Fault, Mode
+from robot_il.tasks import TASKS
 from tests.learning.recordings import driven_ticks, record
 
 STAND = TASKS["stand"]

@@ -16,7 +16,8 @@ from robot_il.learning.export import export_policy, parity_of, restored_learner,
 from robot_il.learning.policy_graph import build_model
 from robot_il.learning.runs import RunFolder
 from robot_il.learning.trainer import Job, train
-from robot_il.spec import SPEC_HASH, TASKS
+from robot_il.spec import SPEC_HASH
+from robot_il.tasks import TASKS
 from tests.learning.recordings import episode, made_dataset
 from tests.learning.test_policy_weights import made
 

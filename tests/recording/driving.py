@@ -6,7 +6,8 @@ import numpy as np
 
 from robot_il.control.lqr import GRAVITY_M_S2, discretise, linear_dynamics, lqr_gain
 from robot_il.robot import load_robot
-from robot_il.spec import CONTROL_PERIOD_S, TASKS
+from robot_il.spec import CONTROL_PERIOD_S
+from robot_il.tasks import TASKS
 from tests.recording.conftest import plausible_ticks
 
 TRACK_M = 0.4

@@ -11,7 +11,8 @@ from robot_il.errors import LogError
 from robot_il.recording.episode_book import MAX_EPISODES, Episode, EpisodeBook
 from robot_il.recording.episodes import new_id
 from robot_il.recording.operations import MAX_NOTE, MAX_OPERATION_BYTES, MAX_REASONS, well_formed
-from robot_il.spec import LABELS, TASKS
+from robot_il.spec import LABELS
+from robot_il.tasks import TASKS
 
 
 def start(name="e1", at=0, task="stand", mode="assisted"):

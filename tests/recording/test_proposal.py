@@ -6,7 +6,8 @@ import pytest
 from robot_il.control.supervisor import Reason
 from robot_il.recording.episode_book import EpisodeBook
 from robot_il.recording.proposal import LIMIT_SHARE, OVERSPEED_RAD_S, propose
-from robot_il.spec import LIMITS, TASKS, TORQUE_LIMIT_NM, Fault, Mode
+from robot_il.spec import LIMITS, TORQUE_LIMIT_NM, Fault, Mode
+from robot_il.tasks import TASKS
 from tests.recording.conftest import plausible_ticks
 
 

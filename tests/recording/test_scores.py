@@ -12,7 +12,8 @@ from robot_il.recording.reader import read_log
 from robot_il.recording.scores import ABOUT, score, shown
 from robot_il.recording.smoothness import spectral_arc_length, windows
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, Fault
+from robot_il.spec import Fault
+from robot_il.tasks import TASKS
 from tests.recording.conftest import SESSION, write_log
 from tests.recording.driving import driving_ticks
 

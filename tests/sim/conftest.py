@@ -9,7 +9,8 @@ from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.device import State
 from robot_il.control.lqr import lqr_gain
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import TASKS, TORQUE_LIMIT_NM, Mode
+from robot_il.spec import TORQUE_LIMIT_NM, Mode
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Truth, Twin

@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_il.control.lqr import lqr_gain
 from robot_il.robot import Robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.identification.data import Stretch
 from sim.identification.equations import DELAY, LAG, Body, advance
 

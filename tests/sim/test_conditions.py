@@ -9,7 +9,8 @@ import pytest
 from robot_il.control.lqr import linear_dynamics
 from robot_il.errors import ConfigError
 from robot_il.robot import Robot, load_robot
-from robot_il.spec import LIMITS, TASKS, Task, find_task
+from robot_il.spec import LIMITS
+from robot_il.tasks import TASKS, Task, find_task
 from sim.conditions import MAX_FIGURES, MAX_PUSHES, Conditions, nominal, sample_conditions
 
 STAND_7 = (-0.03650281221289302, (3.479330638432991, 1.0775072921727835), 1.5006582996259397)

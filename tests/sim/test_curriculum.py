@@ -8,7 +8,7 @@ import pytest
 from robot_il.cli.rollout import Rollout
 from robot_il.errors import ConfigError
 from robot_il.robot import Robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.conditions import nominal, sample_conditions
 from sim.curriculum import EASIEST, FULL_AT, difficulty_at, eased
 from sim.randomisation import USUAL, WIDTHS

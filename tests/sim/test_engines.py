@@ -22,7 +22,7 @@ from robot_il.control.fallback import lqr_fallback
 from robot_il.control.lqr import discretise, linear_dynamics, lqr_gain
 from robot_il.errors import ConfigError
 from robot_il.robot import LEG_JOINTS, Robot, load_robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.attitude import pitch_of, roll_of, yaw_of
 from sim.conditions import Conditions, sample_conditions
 from sim.engine import ENGINES, GRAVITY_M_S2, STEP_S, Plant, make_plant

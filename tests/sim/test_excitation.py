@@ -8,7 +8,7 @@ import pytest
 from robot_il.control.controllers import LinearController
 from robot_il.control.device import State
 from robot_il.errors import ConfigError
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.excitation import CALM_RAD, LARGEST_NM, WILD_RAD, Excitation, ExcitedController
 
 ZERO = State._make([0] * len(State._fields))

@@ -8,7 +8,7 @@ import pytest
 
 from robot_il.errors import ConfigError
 from robot_il.robot import Robot
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.conditions import sample_conditions
 from sim.figures import with_figures
 from sim.randomisation import ALONE, GROUPS, USUAL, WIDTHS, draw_robot, figure

@@ -13,7 +13,8 @@ from robot_il.control.lqr import STATE, lqr_gain, lqr_law
 from robot_il.errors import LinkError
 from robot_il.recording.schema import TICK_DTYPE
 from robot_il.robot import load_robot
-from robot_il.spec import LIMITS, STATE_SIGNALS, TASKS, Mode, Task, find_task
+from robot_il.spec import LIMITS, STATE_SIGNALS, Mode
+from robot_il.tasks import TASKS, Task, find_task
 from sim.conditions import Conditions, nominal, sample_conditions
 from sim.engine import ENGINES
 from sim.physics import bullet

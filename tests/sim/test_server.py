@@ -33,7 +33,8 @@ from firmware_bridge.link import SerialLink
 from firmware_bridge.serial_device import SerialDevice
 from robot_il.control.lqr import lqr_gain
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, Mode
+from robot_il.spec import Mode
+from robot_il.tasks import TASKS
 gain = [float(k) for k in lqr_gain(load_robot(), TASKS["stand"])]
 device = SerialDevice(SerialLink(sys.argv[1]))
 device.open()

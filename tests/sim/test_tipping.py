@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from robot_il.robot import Robot
-from robot_il.spec import LIMITS, TASKS, Mode
+from robot_il.spec import LIMITS, Mode
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, nominal, sample_conditions
 from sim.hand import TIP_RATE_RAD_S
 from tests.sim.conftest import Drive

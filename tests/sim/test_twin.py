@@ -12,7 +12,8 @@ import pytest
 
 from firmware_bridge.protocol import encode
 from robot_il.robot import Robot
-from robot_il.spec import LIMITS, PROTOCOL_VERSION, SPEC_HASH_U64, TASKS, Mode
+from robot_il.spec import LIMITS, PROTOCOL_VERSION, SPEC_HASH_U64, Mode
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, nominal, sample_conditions
 from sim.hand import PICK_UP_MS
 from sim.twin import Twin

@@ -20,7 +20,8 @@ from robot_il.learning.evaluation import Episode
 from robot_il.recording.check import check
 from robot_il.recording.reader import read_log
 from robot_il.robot import load_robot
-from robot_il.spec import LIMITS, TASKS
+from robot_il.spec import LIMITS
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions, nominal, sample_conditions
 from sim.lockstep import LockstepLink
 from sim.twin import Twin

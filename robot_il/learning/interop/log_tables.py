@@ -15,7 +15,8 @@ from robot_il.learning.interop.csv_folder import MAP, map_text, write_rows
 from robot_il.learning.interop.files import new_file, new_folder
 from robot_il.learning.progress import Progress
 from robot_il.recording.reader import Log
-from robot_il.spec import LIMITS, SIGNALS, TICK_SIGNALS, find_task
+from robot_il.spec import LIMITS, SIGNALS, TICK_SIGNALS
+from robot_il.tasks import find_task
 
 TICKS = "ticks.csv"
 ABOUT = "log.json"

@@ -10,7 +10,7 @@ import numpy as np
 from robot_il.control.controllers import target
 from robot_il.control.lqr import lqr_gain
 from robot_il.robot import load_robot
-from robot_il.spec import find_task
+from robot_il.tasks import find_task
 
 Policy = Callable[[np.ndarray], np.ndarray]
 

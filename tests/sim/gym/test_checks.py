@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from robot_il.spec import TASKS
+from robot_il.tasks import TASKS
 from sim.ride import TRAINING_DRAWS
 from tests.sim.gym.riding import lqr
 

@@ -12,7 +12,8 @@ from robot_il.control.controllers import LinearController
 from robot_il.control.lqr import lqr_gain
 from robot_il.errors import ConfigError
 from robot_il.robot import load_robot
-from robot_il.spec import LIMITS, SIGNALS, TASKS, TORQUE_LIMIT_NM, Fault, find_task
+from robot_il.spec import LIMITS, SIGNALS, TORQUE_LIMIT_NM, Fault
+from robot_il.tasks import TASKS, find_task
 from sim.conditions import Conditions, nominal, sample_conditions
 from sim.physics import bullet
 from sim.ride import TRAINING_DRAWS

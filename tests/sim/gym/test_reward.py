@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, find_task
+from robot_il.tasks import TASKS, find_task
 from sim.twin import Truth
 
 pytest.importorskip("gymnasium", reason="the extra [gym] is not installed")

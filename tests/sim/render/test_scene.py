@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from robot_il.control.lqr import lqr_law
 from robot_il.errors import ConfigError
 from robot_il.robot import load_robot
-from robot_il.spec import TASKS, TICK_DTYPE
+from robot_il.spec import TICK_DTYPE
+from robot_il.tasks import TASKS
 from sim.conditions import Conditions
 from sim.ground import Ground
 from sim.physics import bullet
