@@ -52,7 +52,8 @@ def twin_environment(dataset: Dataset, robot: str = "reference") -> Environment:
     profile = load_robot(robot)
     action = info.action_source or "sent"
     oracle = LqrOracle(lqr_gain(profile, task), task)
-    return Environment(f"twin of {profile.name}, {task.name}", oracle, TwinCollector(robot, task, action))
+    collector = TwinCollector(robot, task, action)
+    return Environment(f"twin of {profile.name}, {task.name}", oracle, collector, collector.at)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from robot_il.errors import TrainingError
+from robot_il.errors import ConfigError, TrainingError
 from robot_il.learning.dataset import Dataset
 
 Actor = Callable[[np.ndarray], np.ndarray]
@@ -109,11 +109,30 @@ class Environment:
         name: what the run's ``config.json`` says of it; another name is another environment.
         oracle: the expert.
         collect: drives.
+        at: drives episodes as hard as a curriculum has them after this share of the training, 0 to 1; None where there
+            are no easier ones.
     """
 
     name: str
     oracle: Oracle
     collect: Collect
+    at: Callable[[float], Collect] | None = None
+
+    def collector(self, curriculum: bool, progress: float) -> Collect:
+        """What drives now.
+
+        Args:
+            curriculum: whether the episodes begin easy.
+            progress: share of the training that is done, 0 to 1.
+
+        Raises:
+            ConfigError: a curriculum where there are no easier episodes.
+        """
+        if not curriculum:
+            return self.collect
+        if self.at is None:
+            raise ConfigError("an environment with easier episodes", self.name, "train with curriculum=false")
+        return self.at(progress)
 
 
 MakeEnvironment = Callable[[Dataset], Environment]

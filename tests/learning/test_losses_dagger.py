@@ -88,6 +88,29 @@ def test_the_rows_grow_by_exactly_the_steps_that_were_driven():
     assert len(learner.validation) == driven[0]
 
 
+def test_a_curriculum_eases_the_rounds_by_how_far_training_is_and_never_the_validation():
+    asked: list[float | None] = []
+
+    def collector(progress):
+        def collect(*arguments):
+            asked.append(progress)
+            return drive_pendulum(*arguments)
+
+        return collect
+
+    environment = Environment("graded", feedback, collector(None), collector)
+    learner = prepared(environment=environment, curriculum=True)
+    for _ in range(13):
+        learner.step()
+    assert asked == [None, 0.0, 0.25, 0.5, 0.75]
+
+
+def test_a_curriculum_where_nothing_is_easier_is_refused():
+    learner = prepared(curriculum=True)
+    with pytest.raises(ConfigError, match="curriculum=false"):
+        learner.step()
+
+
 def test_rounds_in_which_the_expert_always_acts_are_behavioural_cloning_of_its_episodes():
     learner = prepared(schedule="expert")
     learner.step()

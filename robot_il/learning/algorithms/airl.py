@@ -59,6 +59,7 @@ class AdversarialConfig(ModelBasedConfig):
         data: demonstrations: the ``expert`` rows, or ``all`` but the undesirable.
         rollouts: where the policy acts: in the learned ``model`` from recorded states on, or in the ``twin``.
         episode_steps: longest episode in the twin, in control periods.
+        curriculum: whether the twin's episodes begin easy.
         discriminator_hidden: widths of the hidden layers of g and h.
         discriminator_lr: Adam's step size.
         gradient_penalty: weight of the squared slope of the discriminator's logit between the expert's rows and the
@@ -85,6 +86,7 @@ class AdversarialConfig(ModelBasedConfig):
     data: Literal["expert", "all"] = "expert"
     rollouts: Literal["model", "twin"] = "model"
     episode_steps: int = 500
+    curriculum: bool = False
     discriminator_hidden: tuple[int, ...] = (128, 128)
     discriminator_lr: float = 3e-4
     gradient_penalty: float = 1.0
@@ -228,7 +230,8 @@ class AdversarialLearner(ModelBasedLearner):
         environment = self.problem.require_environment()
         seed = int(torch.randint(SEEDS, (), generator=generator, device=generator.device))
         episodes = math.ceil(config.refresh_rows / config.episode_steps)
-        driven = environment.collect(self.actor(seed), episodes, seed, config.episode_steps)
+        collect = environment.collector(config.curriculum, min(1.0, self.steps / config.steps))
+        driven = collect(self.actor(seed), episodes, seed, config.episode_steps)
         return Fragments.driven(driven, self.problem.coordinates).to(self.device)
 
     def actor(self, seed: int) -> Actor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from robot_il.learning.algorithms.bc import bc_loss
 from robot_il.learning.config import DEMONSTRATIONS
 from robot_il.learning.dataset import Dataset
-from robot_il.learning.environment import Actor, Experience, Oracle
+from robot_il.learning.environment import Actor, Collect, Experience, Oracle
 from robot_il.learning.gaussian import GaussianConfig, GaussianLearner
 from robot_il.learning.learner import Method, Report
 from robot_il.learning.networks import LOG_STD_BOUNDS_FED_BACK, row_sum
@@ -47,6 +47,7 @@ class DAggerConfig(GaussianConfig):
         round_steps: gradient steps after each.
         round_episodes: episodes of a round.
         episode_steps: longest episode, in control periods.
+        curriculum: whether the rounds' episodes begin easy; the validation episodes never do.
         schedule: beta_i, the expert's share of the steps of round i = 0, 1, ...: ``linear`` 1 - i/rounds, ``power``
             beta_base^i, ``expert`` 1 throughout, which is behavioural cloning of the expert's own episodes, ``policy``
             0 throughout.
@@ -66,6 +67,7 @@ class DAggerConfig(GaussianConfig):
     round_steps: int = 250
     round_episodes: int = 3
     episode_steps: int = 1000
+    curriculum: bool = False
     schedule: Literal["linear", "power", "expert", "policy"] = "linear"
     beta_base: float = 0.7
     reach: float = 4.0
@@ -175,15 +177,15 @@ class DAggerLearner(GaussianLearner):
         self.clone(self.rows, config.policy_pretrain_steps, report)
         if config.source == "twin" and config.rounds:
             report("validation episodes", 0, 1)
-            self.validation = self.drive(0.0)
+            self.validation = self.drive(0.0, self.environment.collect)
             report("validation episodes", 1, 1)
 
-    def drive(self, share: float) -> Experience:
+    def drive(self, share: float, collect: Collect) -> Experience:
         """One round's episodes of the mixture with beta = ``share``, with the expert's labels as actions."""
         config = self.config
         seeds = torch.randint(SEEDS, (2,), generator=self.generator, device=self.generator.device).tolist()
         mixture = Mixture(self.policy_weights(), self.environment.oracle, share, seeds[0])
-        driven = self.environment.collect(mixture, config.round_episodes, seeds[1], config.episode_steps)
+        driven = collect(mixture, config.round_episodes, seeds[1], config.episode_steps)
         return replace(driven, actions=self.environment.oracle(driven.observations))
 
     def before_step(self) -> None:
@@ -192,7 +194,7 @@ class DAggerLearner(GaussianLearner):
         due = self.round < config.rounds and self.steps == self.round * config.round_steps
         if config.source == "twin" and due:
             share = beta(config, self.round)
-            driven = self.drive(share)
+            driven = self.drive(share, self.environment.collector(config.curriculum, self.round / config.rounds))
             self.collected = Experience.join(self.collected, driven)
             self.round += 1
             self._last = {"beta": share, "falls": float(driven.terminated.sum()), "driven": float(len(driven))}
