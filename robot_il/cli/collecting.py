@@ -13,7 +13,8 @@ from robot_il.cli.rollout import Rollout
 from robot_il.cli.side_by_side import side_by_side
 from robot_il.control.controllers import Controller
 from robot_il.control.lqr import lqr_law
-from robot_il.errors import LogError
+from robot_il.errors import ConfigError, LogError
+from robot_il.recording.reader import read_log
 from robot_il.recording.session import Session
 from sim.conditions import Conditions
 from sim.lockstep import LockstepLink
@@ -86,10 +87,15 @@ def _record(episode: tuple[Collection, int]) -> Collected:
 
 
 def record_seed(collection: Collection, seed: int) -> Collected:
-    """Records the episode of one seed, under conditions drawn from it."""
+    """Records the episode of one seed, under conditions drawn from it.
+
+    Raises:
+        ConfigError: its log is there, but of another robot, engine or length.
+        LogError: it cannot be written.
+    """
     path, rollout = collection.path(seed), collection.rollout
     if path.exists():
-        return Collected(path)
+        return _kept(path, rollout)
     who = DEMONSTRATORS[collection.demonstrator]
     if who.firmware is not None:
         rollout = dataclasses.replace(rollout, firmware=who.firmware(rollout.robot, rollout.task))
@@ -98,8 +104,22 @@ def record_seed(collection: Collection, seed: int) -> Collected:
         return record_episode(rollout, controller, collection.label, rollout.conditions(seed), seed, path)
     except LogError:
         if path.exists():  # a process that outlived a killed command was at the same episode, and first
-            return Collected(path)
+            return _kept(path, rollout)
         raise
+
+
+def _kept(path: Path, rollout: Rollout) -> Collected:
+    """An episode that is there already, where it is one of the same kind.
+
+    Raises:
+        ConfigError: it is of another robot, engine or length.
+    """
+    kept = read_log(path).session.config
+    for name, wanted in (("robot", rollout.robot_name), ("engine", rollout.engine), ("seconds", rollout.seconds)):
+        if kept.get(name, wanted) != wanted:
+            came = f"{path} with {name} {kept[name]}"
+            raise ConfigError(f"episodes with {name} {wanted} in that folder", came, "choose another --out")
+    return Collected(path)
 
 
 def record_episode(

@@ -47,6 +47,23 @@ def test_what_is_there_is_kept_and_more_is_added(tmp_path, capsys):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("--seconds", "1"), "seconds 0.5"),
+        (("--engine", "mujoco"), "engine pybullet"),
+        (("--robot", "two_wheeled"), "robot reference"),
+    ],
+    ids=["length", "engine", "robot"],
+)
+def test_episodes_of_another_kind_are_not_taken_for_those_asked_for(tmp_path, capsys, changed, said):
+    assert command(tmp_path) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert command(tmp_path, "lqr", "expert", *changed) == 1
+    assert said in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_what_a_killed_process_left_of_an_episode_is_recorded_anew(tmp_path):
     leftover = tmp_path / "stand-lqr-000000.mcap.recording"
     leftover.write_bytes(b"half of a log")

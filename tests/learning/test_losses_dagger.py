@@ -229,7 +229,7 @@ def test_a_finished_run_is_read_again_without_its_environment(tmp_path):
     np.testing.assert_allclose(learner.act(data.observations), stored(data.observations), atol=1e-4)
     np.testing.assert_array_equal(learner.problem.dataset.actions, feedback(data.observations))
     with pytest.raises(TrainingError, match="linear pendulum"):
-        learner.drive(0.0)
+        learner.drive(0.0, learner.environment.collect)
     (job.out / EXPERT_ACTIONS).write_bytes(b"cut")
     with pytest.raises(TrainingError, match=EXPERT_ACTIONS):
         restored_learner(RunFolder(job.out), data)
