@@ -136,7 +136,10 @@ def _make(env_name: str, settings: Mapping[str, Any]) -> Any:
             # An older version of an environment is asked for on purpose: its data were recorded in it.
             warnings.simplefilter("ignore", DeprecationWarning)
             return gymnasium.make(env_name, **settings)
-    except (gymnasium.error.Error, ImportError) as error:
+    except ImportError as error:
+        came = f"an install without {error.name}"
+        raise ConfigError(f"what {env_name} needs", came, "install it: pip install 'robot-il[hopper]'") from error
+    except gymnasium.error.Error as error:
         raise ConfigError("an environment of Gymnasium", f"{env_name}: {error}", "correct --env") from error
 
 

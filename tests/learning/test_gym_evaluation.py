@@ -85,7 +85,8 @@ def test_an_environment_with_other_than_box_actions_is_refused(tmp_path):
 
 
 def test_hopper_runs_in_the_version_its_data_were_recorded_in_and_writes_no_file(tmp_path, monkeypatch):
-    pytest.importorskip("mujoco", reason="the extra [hopper] is not installed")
+    for needed in ("mujoco", "imageio"):
+        pytest.importorskip(needed, reason="the extra [hopper] is not installed")
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     policy, _ = policy_for(tmp_path, 11, 3)
