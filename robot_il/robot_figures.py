@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from robot_il.errors import ConfigError
+from robot_il.finite import is_finite_number
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAX_TOML_BYTES = 100_000
 SIGNED = ("posture", "posture_low", "posture_high")
 """Sections whose figures may be negative; so may every figure whose name begins so:"""
 SIGNED_STARTS = ("position_", "mount_")
 
-Section = TypeVar("Section")
+Section = TypeVar("Section", bound="DataclassInstance")
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -80,7 +83,7 @@ def read_section(kind: type[Section], name: str, table: Mapping[str, Any], path:
     Raises:
         ConfigError: a figure is missing, unknown, not a number, or outside its own range.
     """
-    known = fields(kind)  # type: ignore[arg-type]
+    known = fields(kind)
     optional = {field.name for field in known if field.default is not MISSING}
     found = section_table(table, name, path)
     same_keys(found, {field.name for field in known} - optional, f"[{name}] of {path.name}", optional)
@@ -108,7 +111,7 @@ def _figure(entry: Any, where: str, signed: bool) -> tuple[float, float, float]:
     if type(entry.get("identified", False)) is not bool:
         raise ConfigError(f"identified of {where} as true or false", repr(entry["identified"]), "correct the profile")
     numbers = tuple(entry[key] for key in ("value", "low", "high"))
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+    if not all(map(is_finite_number, numbers)):
         raise ConfigError(f"finite numbers for {where}", repr(entry), "correct the profile")
     value, low, high = (float(number) for number in numbers)
     if not low <= value <= high:

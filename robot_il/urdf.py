@@ -10,7 +10,7 @@ from robot_il.errors import ConfigError
 from robot_il.urdf_chain import Chain, Joint, Link, rotation_y
 from robot_il.urdf_parts import read_joint, read_link
 
-__all__ = ["MAX_LINKS", "MAX_URDF_BYTES", "Chain", "Joint", "Link", "read_urdf", "rotation_y"]
+__all__ = ["MAX_LINKS", "MAX_URDF_BYTES", "Chain", "Joint", "Link", "read_urdf", "rotation_y", "urdf_root"]
 
 MAX_URDF_BYTES = 1_000_000
 MAX_LINKS = 500
@@ -29,7 +29,7 @@ def read_urdf(path: Path) -> Chain:
         ConfigError: no such file, not a URDF, a macro file, a joint that slides, a link that moves by itself and has
             no mass, an inertia that no rigid body has, or links that form no tree.
     """
-    root = _root(path)
+    root = urdf_root(path)
     if len(root.findall("link")) > MAX_LINKS:
         raise ConfigError(
             f"at most {MAX_LINKS} links in {path.name}", f"{len(root.findall('link'))}", "leave out what is but drawn"
@@ -43,7 +43,12 @@ def read_urdf(path: Path) -> Chain:
     return chain
 
 
-def _root(path: Path) -> ET.Element:
+def urdf_root(path: Path) -> ET.Element:
+    """The root element of a URDF, for what a chain does not keep of it.
+
+    Raises:
+        ConfigError: no such file, one that is too large, not a URDF, or a macro file.
+    """
     try:
         if path.stat().st_size > MAX_URDF_BYTES:
             raise ConfigError(f"a URDF of at most {MAX_URDF_BYTES} bytes", f"{path}", "name the robot's own URDF")

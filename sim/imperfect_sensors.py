@@ -31,12 +31,12 @@ def make_sensors(
         random: of noise and biases; all else is drawn from an offspring, so that noise and biases stay what they are.
     """
     imu, encoders = robot.imu, robot.encoders
-    on_rotors = bool(encoders.wheel_on_rotor_1) and isinstance(drives, Drivetrain) and drives.geared
+    geared = drives if encoders.wheel_on_rotor_1 and isinstance(drives, Drivetrain) and drives.geared else None
     turned = imu.mount_roll_rad or imu.mount_pitch_rad or imu.mount_yaw_rad
     spread = imu.gyro_scale_1 or imu.accel_scale_1 or imu.misalignment_rad
-    if not (turned or spread or imu.delay_s or encoders.wheel_count_loss_1 or on_rotors):
+    if not (turned or spread or imu.delay_s or encoders.wheel_count_loss_1 or geared):
         return Sensors(robot, plant, conditions.sensor_noise_scale, conditions.delay_scale, random)
-    return ImperfectSensors(robot, plant, conditions, random, drives if on_rotors else None)  # type: ignore[arg-type]
+    return ImperfectSensors(robot, plant, conditions, random, geared)
 
 
 class ImperfectSensors(Sensors):

@@ -87,18 +87,7 @@ class Plant:
         velocity_m_s: float = 0.0,
         rolled_rad: float = 0.0,
     ) -> None:
-        """Sets the robot down at the origin, legs at their height, leaning, wheels on the floor and not slipping.
-
-        The wheels keep their angles, so that their encoders do not jump. A slope rises, and a bump lies, ahead of the
-        robot as it is set down, whatever its heading.
-
-        Args:
-            pitch_rad: lean, forward positive.
-            yaw_rad: heading, left positive.
-            pitch_rate_rad_s: rate about the axle at which the body is leaning on.
-            velocity_m_s: of the axle, along the heading.
-            rolled_rad: added to both wheels' angles against the body.
-        """
+        """See ``sim.engine.Plant``."""
         client, body = self._client, self._body
         if self._laid_out_m != self._way.height_m:
             self._lay_out()

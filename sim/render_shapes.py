@@ -11,6 +11,7 @@ import numpy as np
 
 from robot_il.errors import ConfigError
 from robot_il.robot import Robot
+from robot_il.urdf import urdf_root
 from robot_il.urdf_chain import Joint, Link, Shape
 from robot_il.urdf_meshes import find_mesh, mesh_triangles
 
@@ -71,7 +72,7 @@ _Said = tuple[Colour | None, np.ndarray]
 
 def _said_of_visuals(path: Path) -> dict[str, list[_Said]]:
     """Link to colour and scale of each of its visual shapes: what the chain does not keep."""
-    root = ET.parse(path).getroot()  # noqa: S314 (the profile's own reader refused a DTD)
+    root = urdf_root(path)
     named = {material.get("name"): _colour(material) for material in root.findall("material")}
     said: dict[str, list[_Said]] = {}
     for link in root.findall("link"):

@@ -73,7 +73,7 @@ def test_turning_any_joint_frame_and_any_inertial_frame_changes_nothing(
 ) -> None:
     axis = way * rotation_rpy(*tilt).T @ np.array([0.0, 1.0, 0.0])
     axis_right = -axis
-    drawing = Drawing(tilt_rpy=tilt, inertial_rpy=inertial, axes=(tuple(axis), tuple(axis_right)))  # type: ignore[arg-type]
+    drawing = Drawing(tilt_rpy=tilt, inertial_rpy=inertial, axes=(tuple(axis), tuple(axis_right)))
     folder = tmp_path_factory.mktemp("zoo")
     assert pendulum(folder, drawing) == pytest.approx(plain(folder), rel=1e-9)
 
@@ -83,7 +83,7 @@ def test_a_root_link_that_is_but_a_frame_turns_the_whole_robot(tmp_path: Path) -
     axis = tuple(turn @ [0.0, 1.0, 0.0])
     root = '<link name="root"/><joint name="mount" type="fixed"><parent link="root"/><child link="base"/>'
     root += f'<origin rpy="{" ".join(repr(float(angle)) for angle in rpy_of(turn.T))}"/></joint>'
-    drawing = Drawing(frame=turn, axes=(axis, axis), extra=root)  # type: ignore[arg-type]
+    drawing = Drawing(frame=turn, axes=(axis, axis), extra=root)
     assert pendulum(tmp_path, drawing) == pytest.approx(plain(tmp_path), rel=1e-9)
 
 

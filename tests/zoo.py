@@ -119,7 +119,7 @@ def write_robot(folder: Path, drawing: Drawing | str, tables: str = "", wheels: 
 
 def quarter_turn_rpy(axis: str) -> tuple[float, float, float]:
     """Of a quarter turn about an axis."""
-    return tuple(math.pi / 2 if name == axis else 0.0 for name in "xyz")  # type: ignore[return-value]
+    return tuple(math.pi / 2 if name == axis else 0.0 for name in "xyz")
 
 
 def rpy_of(rotation: np.ndarray) -> tuple[float, float, float]:

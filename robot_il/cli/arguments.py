@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 from robot_il.errors import ConfigError
 from robot_il.spec import CONTROL_RATE_HZ, LOOP_RATES_HZ
@@ -22,6 +24,27 @@ def task_name(text: str) -> str:
         return find_task(text).name
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def check_place(place: Path, *, make_folder: bool = False) -> None:
+    """Makes sure, before anything takes minutes, that a file can be written.
+
+    Args:
+        place: of the file.
+        make_folder: where its folder is not there yet.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        if make_folder:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"to write {place}", error.strerror or str(error), "make its folder, or choose another place"
+        ) from error
 
 
 def add_drive_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot_il.cli.arguments import check_place
 from robot_il.cli.demonstrators import DEMONSTRATORS
 from robot_il.cli.episode_log import EpisodeLog, remove_unfinished
 from robot_il.cli.rollout import Rollout
@@ -69,7 +70,7 @@ def collect(collection: Collection, seeds: Sequence[int], workers: int | None) -
         workers: processes; None for one a core.
 
     Raises:
-        ConfigError: the robot profile cannot be used.
+        ConfigError: the robot profile cannot be used, or the folder cannot be written to.
         LogError: a log cannot be written.
     """
     return collect_all([(collection, seed) for seed in seeds], workers)
@@ -77,8 +78,8 @@ def collect(collection: Collection, seeds: Sequence[int], workers: int | None) -
 
 def collect_all(episodes: Sequence[tuple[Collection, int]], workers: int | None) -> list[Collected]:
     """Records those episodes, each a collection and a seed of it, whose logs are not there yet; as ``collect``."""
-    for folder in {collection.folder for collection, _ in episodes}:
-        folder.mkdir(parents=True, exist_ok=True)
+    for path in {collection.folder: collection.path(seed) for collection, seed in episodes}.values():
+        check_place(path, make_folder=True)
     return list(side_by_side(_record, episodes, workers, "recorded", chunk=1))
 
 

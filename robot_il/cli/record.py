@@ -31,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add_hand_arguments(parser, default="keyboard")
     parser.add_argument(
-        "--mode", default="assisted", choices=("assisted", "direct"),
+        "--mode", choices=("assisted", "direct"),
         help="of a person: an LQR balances and the stick moves the robot, or the stick is wheel torque "
         "(default assisted)",
     )  # fmt: skip
@@ -54,14 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_il.control.controllers import TREMOR_1, Controller, SyntheticOperator
     from robot_il.control.guard import GuardLimits
     from robot_il.control.lqr import lqr_gain, lqr_law, tolerated_torque_nm
+    from robot_il.errors import ConfigError
     from robot_il.robot import load_robot
 
     task = find_task(arguments.task)
     robot = load_robot(arguments.robot)
     controller: Controller | None = None
     person: Person | None = None
+    if arguments.mode and arguments.controller != "person":
+        came = f"--controller {arguments.controller} --mode {arguments.mode}"
+        raise ConfigError("--mode with --controller person alone", came, "leave --mode out")
     if arguments.controller == "person":
-        person = Person(arguments.input, arguments.mode, arguments.assist, arguments.pad)
+        person = Person(arguments.input, arguments.mode or "assisted", arguments.assist, arguments.pad)
     elif arguments.controller == "operator":
         tremor_nm = TREMOR_1 * tolerated_torque_nm(robot)
         controller = SyntheticOperator(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from robot_il.cli.robot_template import fill
 from robot_il.errors import ConfigError
 from robot_il.robot_body import STATE_RADIUS, Body, Names, frame_of, make_body, wheel_shape
 from robot_il.robot_postures import height_of
-from robot_il.urdf import read_urdf
+from robot_il.urdf import read_urdf, urdf_root
 from robot_il.urdf_chain import Chain, Joint, Shape, angle_between
 
 PARALLEL_RAD = 5e-3
@@ -131,7 +130,7 @@ def _posture(chain: Chain, names: Names, legs: list[Joint], file: str) -> dict[s
 
 
 def _own_name(urdf: Path) -> str:
-    root = ET.fromstring(urdf.read_text(encoding="utf-8"))  # noqa: S314  read_urdf refused a DTD
+    root = urdf_root(urdf)
     return "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in root.get("name") or urdf.stem)
 
 

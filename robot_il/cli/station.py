@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import signal
 import socket
 import sys
@@ -38,6 +37,7 @@ from robot_il.control.realtime import realtime
 from robot_il.control.region_file import load_region
 from robot_il.control.teleop import Stick, Teleop, read_request
 from robot_il.errors import ArmingError, ConfigError, LinkError, LogError, RobotIlError
+from robot_il.finite import is_finite_number
 from robot_il.recording.operations import EPISODE_EVENT, well_formed
 from robot_il.recording.recorder import Recorder
 from robot_il.recording.session import Session
@@ -168,9 +168,9 @@ class Station:
     def _ask_height(self, height_m: object) -> None:
         if not self._driving:
             raise ConfigError("a robot that is driven, to raise or lower it", "one at rest", "arm it first")
-        if type(height_m) not in (int, float) or not math.isfinite(height_m):  # type: ignore[arg-type]
+        if not is_finite_number(height_m):
             raise ConfigError("a height in m", repr(height_m)[:40], "reload the page")
-        self._loop.ask_height(float(height_m))  # type: ignore[arg-type]
+        self._loop.ask_height(float(height_m))
 
     def _check_and_arm(self, request: dict[str, Any], arm: bool) -> None:
         self._tell_phase("checking")

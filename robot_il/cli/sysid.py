@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_il.cli.arguments import check_place
 from robot_il.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,21 +80,10 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError("--device and --log together", "one of them", "name the robot and the recording to make")
     if not arguments.seconds > 0.0:
         raise ConfigError("a positive --seconds", f"{arguments.seconds:g}", "give the time to drive, e.g. 40")
-    for place in filter(None, (arguments.out, arguments.html)):
-        _check_place(place)
-
-
-def _check_place(place: Path) -> None:
-    """Makes sure that a file can be written there before anything takes minutes."""
-    import tempfile
-
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place.parent):
-            pass
-    except OSError as error:
-        came = error.strerror or str(error)
-        raise ConfigError(f"to write {place}", came, "choose another place") from error
+    if arguments.out:
+        check_place(arguments.out, make_folder=True)
+    if arguments.html:
+        check_place(arguments.html)
 
 
 def _identify(logs: list[Path], robot: Robot) -> tuple[Recordings, Identified]:

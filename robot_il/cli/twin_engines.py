@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_il.cli.arguments import check_place
 from robot_il.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"--draws {arguments.draws} --seconds {arguments.seconds:g} --seed {arguments.seed}",
             "correct them",
         )
+    for place in filter(None, (arguments.html, arguments.json)):
+        check_place(place)
     robot = load_robot(arguments.robot)
     seeds = range(arguments.seed, arguments.seed + arguments.draws)
     with terminal_progress() as progress:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from starlette.websockets import WebSocketDisconnect
 from robot_il.control.operator import Hand
 from robot_il.control.pad_map import PadMap, find_pad_map
 from robot_il.errors import RobotIlError
+from robot_il.finite import is_finite_number
 from robot_il.spec import HAND_AXES, HandDevice
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def _whole(message: dict[str, Any], name: str, most: int) -> int:
 
 
 def _share(value: object, most: float) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > most:  # type: ignore[arg-type]
+    if not is_finite_number(value) or abs(value) > most:
         raise MalformedError("a number out of range")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def parse_hand(message: object) -> PageHand:

@@ -11,7 +11,7 @@ from nicegui import ui
 
 from robot_il.robot import LEG_JOINTS, WHEEL_JOINTS, Robot
 from robot_il.spec import TICK_DTYPE
-from robot_il.urdf import Chain, rotation_y
+from robot_il.urdf import Chain, rotation_y, urdf_root
 
 CELL_M = 0.25
 CELLS = 12
@@ -45,7 +45,7 @@ class Shape:
 
 def visual_shapes(robot: Robot) -> list[Shape]:
     """The primitives among the visuals of the robot's URDF, which ``load_robot`` has checked; meshes are left out."""
-    root = ET.fromstring(robot.urdf_path.read_text(encoding="utf-8"))  # noqa: S314  read_urdf refused a DTD
+    root = urdf_root(robot.urdf_path)
     colours = {material.get("name", ""): _colour(material) for material in root.findall("material")}
     shapes = []
     for link in root.findall("link"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from robot_il.control.operator import Hand
 from robot_il.errors import ConfigError
+from robot_il.finite import is_finite_number
 from robot_il.spec import HAND_AXES
 
 ACTIONS = ("stop", "estop", "record", "good", "ok", "bad", "redo", "raise", "lower")
@@ -215,5 +216,5 @@ def _require_number(what: str, value: object, count: int) -> None:
 
 
 def _require_within(what: str, value: object, low: float, high: float) -> None:
-    if type(value) not in (int, float) or not low <= value <= high:  # type: ignore[operator]
+    if not is_finite_number(value) or not low <= value <= high:
         raise ConfigError(f"{what} within {low:g} to {high:g}", repr(value)[:40], _CORRECT)

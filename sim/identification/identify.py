@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -147,8 +148,7 @@ def identify(
     low, high = plausible(robot)
     chosen, unknown = _hopeful(setting, stretches, low, high)
     while True:
-        what = f"fitting {len(chosen)} figures"
-        fitted = fit(setting, stretches, chosen, lambda done, total, what=what: told(what, done, total))  # type: ignore[misc]
+        fitted = fit(setting, stretches, chosen, partial(told, f"fitting {len(chosen)} figures"))
         found = spread(fitted)
         if not _drop_widest(setting, found, chosen, unknown, 1.0, low, high):
             break

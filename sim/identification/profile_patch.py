@@ -13,6 +13,7 @@ import numpy as np
 
 from robot_il.errors import ConfigError
 from robot_il.robot import WHEEL_JOINTS, Robot, load_robot
+from robot_il.urdf import urdf_root
 
 LEAST_SHARE = 0.1
 """The inertia of the heaviest link is not made smaller than this share of what it was."""
@@ -139,7 +140,7 @@ def moved_urdf(robot: Robot, height_m: float, inertia_kg_m2: float) -> str:
 
 
 def _rewritten(robot: Robot, name: str, moved_m: np.ndarray, share: float) -> str:
-    root = ET.fromstring(robot.urdf_path.read_text(encoding="utf-8"))  # noqa: S314 - checked when the profile was loaded
+    root = urdf_root(robot.urdf_path)
     for link in root.findall("link"):
         inertial = link.find("inertial")
         if link.get("name") == name and inertial is not None:
@@ -148,7 +149,7 @@ def _rewritten(robot: Robot, name: str, moved_m: np.ndarray, share: float) -> st
                 origin = ET.SubElement(inertial, "origin")
             place = np.array([float(part) for part in origin.get("xyz", "0 0 0").split()]) + moved_m
             origin.set("xyz", " ".join(repr(float(part)) for part in place))
-            inertia = inertial.find("inertia")
-            for entry in ("ixx", "ixy", "ixz", "iyy", "iyz", "izz") if inertia is not None else ():
-                inertia.set(entry, repr(float(share) * float(inertia.get(entry, "0"))))  # type: ignore[union-attr]
+            for inertia in inertial.findall("inertia"):
+                for entry in ("ixx", "ixy", "ixz", "iyy", "iyz", "izz"):
+                    inertia.set(entry, repr(float(share) * float(inertia.get(entry, "0"))))
     return ET.tostring(root, encoding="unicode")

@@ -204,6 +204,25 @@ def test_an_export_that_is_refused_leaves_nothing_behind(tmp_path: Path, capsys:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_mode_of_nobodys_hand(capfd, out: Path) -> None:
+    message = refused(capfd, *record("/dev/null", out), "--mode", "direct")
+    assert "--controller person" in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("page", ["--html", "--json"])
+def test_a_place_for_a_report_is_tried_before_the_trials(capfd, tmp_path: Path, page: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    place = tmp_path / "file" / "report"
+    assert str(place) in refused(capfd, "twin", "engines", page, place, "--draws", 1000)
+
+
+def test_episodes_in_a_folder_that_cannot_be_made(capfd, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    logs = tmp_path / "file" / "logs"
+    assert str(logs) in refused(capfd, "collect", "--controller", "lqr", "--out", logs, "--workers", 1)
+
+
 @pytest.mark.parametrize("port", [-1, 0, 65536])
 def test_a_console_on_a_port_that_is_none(capfd, tmp_path: Path, port: int) -> None:
     assert "1 to 65535" in refused(capfd, "console", "--port", str(port), "--data", tmp_path)

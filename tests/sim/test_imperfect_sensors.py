@@ -94,7 +94,7 @@ def test_scale_and_misalignment_have_the_standard_deviations_of_the_profile(robo
 
 def test_another_seed_is_another_part_and_the_same_seed_the_same(rig: Maker) -> None:
     figures = [("imu.gyro_scale_1", 0.02), ("imu.misalignment_rad", 0.01)]
-    rows = [rig(figures, seed=seed)[1].gyro_rows for seed in (1, 1, 2)]  # type: ignore[attr-defined]
+    rows = [rig(figures, seed=seed)[1].gyro_rows for seed in (1, 1, 2)]
     assert rows[0] == rows[1] != rows[2]
 
 
