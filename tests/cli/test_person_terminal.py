@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import select
 import signal
 import subprocess
@@ -33,6 +34,10 @@ class EndedError(AssertionError):
     """The command ended before it showed what it was waited for."""
 
 
+ROLLING = re.compile(r"velocity \+(0\.[1-9]|[1-9])")
+"""At 0.1 m/s or faster: on a busy machine the line is not shown at every speed on the way."""
+
+
 class Terminal:
     """A terminal that a command runs in; ended at the latest with the block."""
 
@@ -46,12 +51,12 @@ class Terminal:
     def press(self, keys: bytes) -> None:
         os.write(self._hands, keys)
 
-    def _reads(self, text: str) -> bool:
+    def _reads(self, text: str | re.Pattern[str]) -> bool:
         if select.select([self._hands], (), (), 0.05)[0]:
             self.shown += os.read(self._hands, 65536).decode(errors="replace")
-        return text in self.shown
+        return text in self.shown if isinstance(text, str) else text.search(self.shown) is not None
 
-    def wait(self, text: str, hold: bytes = b"") -> None:
+    def wait(self, text: str | re.Pattern[str], hold: bytes = b"") -> None:
         """Waits until the terminal shows or has shown this, a key held meanwhile."""
 
         def look() -> bool:
@@ -122,7 +127,7 @@ def test_a_recording_at_the_terminal_is_driven_labelled_and_stopped_by_keys(twin
             terminal.wait("arrows or WASD drive")
             terminal.press(b"\n")
             terminal.wait("episode e1 started")
-            terminal.wait("velocity +0.1", hold=b"w")
+            terminal.wait(ROLLING, hold=b"w")
             terminal.press(b"\n1")
             terminal.wait("episode e1 is good")
             terminal.press(b" ")
@@ -142,7 +147,7 @@ def test_a_terminal_that_closes_while_a_key_is_held_stops_the_robot(twin: TwinPr
     def flight(out: Path) -> None:
         with record(twin, out, "--input", "keyboard") as terminal:
             terminal.wait("arrows or WASD drive")
-            terminal.wait("velocity +0.1", hold=b"w")
+            terminal.wait(ROLLING, hold=b"w")
             terminal.close()
             terminal.process.send_signal(signal.SIGHUP)
             terminal.process.wait(PATIENCE_S)
@@ -199,7 +204,7 @@ def test_a_pad_whose_cable_is_pulled_while_it_drives_brings_the_robot_to_rest(
         script = RECORD.format(source=PUSHED_PAD.format(pulled=str(pulled)))
         with record(twin, out, "--input", "gamepad", start=("-c", script)) as terminal:
             terminal.wait("Virtual Controller drives, read by the map SDL's")
-            terminal.wait("velocity +0.1")
+            terminal.wait(ROLLING)
             pulled.touch()
             terminal.wait("the pad is gone")
             assert terminal.end() == 1
